@@ -1,0 +1,5 @@
+"""``python -m raysel``."""
+
+from raysel.cli import main
+
+main()
