@@ -1,0 +1,191 @@
+"""The images list: every image of a source, numbered by sorted key."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from raysel.errors import RayselError
+from raysel.images.files import absolute_uri, locate, put_file, shown_uri, told
+from raysel.images.labels import match_labels
+from raysel.images.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
+
+_FILES = ("images", "shards", "faults")
+_PASSED_OVER = b"raysel.passed_over"
+
+SHARDS = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in [("name", pa.string()), ("size", pa.int64()), ("etag", pa.string())]
+    ]
+)
+FAULTS = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("key", "shard", "reason")])
+
+
+@dataclass(frozen=True, eq=False)
+class ImagesList:
+    """Every image of a source. Row numbers are image ids; ids number the keys in bytewise order."""
+
+    images: pa.Table
+    """id int64 (= row number), key string, label string (nullable), shard int32 (row of `shards`), offset int64,
+    length int64."""
+    shards: pa.Table
+    """name string, size int64, etag string; sorted by name."""
+    faults: pa.Table
+    """key string, shard string (its name), reason string: what looks like an image and is not in the list."""
+    passed_over: int
+    """Files that are neither image nor label by suffix, and hidden ones."""
+
+    @classmethod
+    def build(cls, source: Source, walked: Iterable[Walked]) -> ImagesList:
+        """Put the walks of all shards of a source together; the order in which they come does not matter.
+
+        Keys do not depend on how images are cut into shards, unless one key is in several: then its images, and no
+        others, are told apart by the shard's name, ``train-3.tar/0001``. A key that is still not alone keeps its
+        first image, by shard and offset; the rest are faults.
+
+        Raises:
+            RayselError: there is no image at all.
+        """
+        parts = sorted(walked, key=lambda part: part.shard.name)
+        names = [part.shard.name for part in parts]
+        shards = pa.Table.from_pylist(
+            [{"name": part.shard.name, "size": part.shard.size, "etag": part.shard.etag} for part in parts],
+            schema=SHARDS,
+        )
+        passed_over = sum(part.passed_over for part in parts)
+        rows = _with_shard(parts, "images", WALKED_IMAGES)
+        faults = _with_shard(parts, "faults", WALKED_FAULTS)
+        if not rows.num_rows:
+            raise RayselError(
+                f"no image in {shown_uri(source.uri)}: {len(parts):,} shards hold {passed_over:,} other files"
+                + (f" and {faults.num_rows:,} faults, the first: {faults['reason'][0]}" if faults.num_rows else "")
+            )
+        keys = _told_apart(rows["key"].combine_chunks(), rows["shard"].to_numpy(), names)
+        rows = rows.set_column(rows.schema.get_field_index("key"), WALKED_IMAGES.field("key"), keys)
+        rows = rows.sort_by([("key", "ascending"), ("shard", "ascending"), ("offset", "ascending")])
+        again = _repeats_previous(rows["key"])
+        second = rows.filter(pa.array(again)).select(["key", "shard"])
+        second = second.append_column(
+            WALKED_FAULTS.field("reason"), pa.array(["duplicate key"] * second.num_rows, pa.string())
+        )
+        rows = rows.filter(pa.array(~again))
+        faults = pa.concat_tables([faults, second.select(faults.column_names)])
+        return cls(_numbered(rows), shards, _named(faults, names), passed_over)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256, hex, of the keys in order of id and of every shard's name, size and etag; not of the labels."""
+        digest = hashlib.sha256()
+        for shard in self.shards.to_pylist():
+            digest.update(f"{shard['name']}\0{shard['size']}\0{shard['etag']}\0".encode())
+        for batch in self.images.select(["key"]).to_batches(max_chunksize=65_536):
+            digest.update(
+                b"".join(len(key := text.encode()).to_bytes(8, "little") + key for text in batch["key"].to_pylist())
+            )
+        return digest.hexdigest()
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The distinct labels, sorted."""
+        return sorted(label for label in pc.unique(self.images["label"]).to_pylist() if label is not None)
+
+    @property
+    def labelled(self) -> int:
+        """How many images have a label."""
+        return self.images.num_rows - int(self.images["label"].null_count)
+
+    @cached_property
+    def class_numbers(self) -> NDArray[np.int32]:
+        """int32[n]: each image's place in `classes`; -1 where its label is null."""
+        numbers = pc.index_in(self.images["label"], value_set=pa.array(self.classes, pa.string()))
+        return np.asarray(pc.fill_null(numbers, -1).to_numpy(), dtype=np.int32)
+
+    def with_labels(self, labels: pa.Table) -> ImagesList:
+        """The same list with the labels of a table (columns key, label; see `read_labels`) in place of its own.
+
+        An image is matched by its key, else by its key without an image's suffix, else by its base name without
+        suffix where that is unique on both sides: the table's key may be a bare name, or have more or fewer folders
+        before it, but not others. Images without a row get a null label; `labelled` counts the rest.
+
+        Raises:
+            RayselError: not one image is matched.
+        """
+        column = match_labels(self.images["key"].combine_chunks(), labels)
+        place = self.images.schema.get_field_index("label")
+        return replace(self, images=self.images.set_column(place, pa.field("label", pa.string()), column))
+
+    def save(self, folder: str) -> None:
+        """Write ``images.parquet``, ``shards.parquet``, ``faults.parquet`` into a folder (path or URI); it is made."""
+        filesystem, path = locate(absolute_uri(folder))
+        with told(f"cannot write the images list to {shown_uri(folder)}"):
+            filesystem.create_dir(path, recursive=True)
+            for name in ("images", "faults", "shards"):  # the shards last: they say of what the others are a list
+                table: pa.Table = getattr(self, name)
+                if name == "images":
+                    table = table.replace_schema_metadata({_PASSED_OVER: str(self.passed_over).encode()})
+                with tempfile.TemporaryDirectory(prefix="raysel-list-") as drafts:
+                    draft = Path(drafts) / name
+                    pq.write_table(table, draft, compression="zstd")
+                    put_file(filesystem, draft, f"{path}/{name}.parquet")
+
+    @classmethod
+    def load(cls, folder: str) -> ImagesList:
+        """Read what `save` wrote. RayselError where it cannot be read."""
+        filesystem, path = locate(absolute_uri(folder))
+        with told(f"cannot read the images list in {shown_uri(folder)}"):
+            images, shards, faults = (pq.read_table(f"{path}/{name}.parquet", filesystem=filesystem) for name in _FILES)
+        passed_over = int((images.schema.metadata or {}).get(_PASSED_OVER, b"0"))
+        return cls(images.replace_schema_metadata(None), shards, faults, passed_over)
+
+
+def _with_shard(parts: list[Walked], table: str, schema: pa.Schema) -> pa.Table:
+    """The parts' tables one after the other, with the number of the part in a column ``shard``."""
+    tables: list[pa.Table] = [getattr(part, table) for part in parts]
+    shard = np.repeat(np.arange(len(parts), dtype=np.int32), [part.num_rows for part in tables])
+    together = pa.concat_tables([schema.empty_table(), *tables])
+    return together.append_column(pa.field("shard", pa.int32(), nullable=False), pa.array(shard, pa.int32()))
+
+
+def _told_apart(keys: pa.Array, shard: NDArray[np.int32], names: list[str]) -> pa.Array:
+    """The keys, those that are in several shards with the shard's name before them."""
+    counts = pc.value_counts(keys)
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(repeated):
+        return keys
+    prefixes = pa.array(names, pa.string()).take(pa.array(shard))
+    prefixed = pc.binary_join_element_wise(prefixes, keys, "/")
+    return pc.if_else(pc.is_in(keys, value_set=repeated), prefixed, keys)
+
+
+def _repeats_previous(keys: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """bool[n]: True where a sorted key equals the one before it."""
+    again = np.zeros(len(keys), dtype=bool)
+    again[1:] = pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1)).to_numpy()
+    return again
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
+    rows = rows.select(["key", "label", "shard", "offset", "length"]).combine_chunks()
+    return rows.add_column(0, pa.field("id", pa.int64(), nullable=False), pa.array(np.arange(rows.num_rows)))
+
+
+def _named(faults: pa.Table, names: list[str]) -> pa.Table:
+    """The faults with their shard's name in place of its number, sorted."""
+    shard = (
+        pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
+        if faults.num_rows
+        else pa.array([], pa.string())
+    )
+    named = pa.table([faults["key"], shard, faults["reason"]], schema=FAULTS)
+    return named.sort_by([("key", "ascending"), ("shard", "ascending"), ("reason", "ascending")])
