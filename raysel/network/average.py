@@ -1,0 +1,35 @@
+"""The average image that some networks take away from every input, where it comes as a file of its own."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysel.config import Preprocessing
+from raysel.errors import RayselError
+from raysel.network.weights import opened
+
+
+def with_average(preprocessing: Preprocessing) -> tuple[Preprocessing, NDArray[np.float32] | None]:
+    """Preprocessing with the mean color of its average image, and that image, float32 [H, W, 3]; None: it has none.
+
+    Raises:
+        RayselError: no such file, no ``.npy``, or an image of another size than the network's input.
+    """
+    path = preprocessing.average_image
+    if path is None:
+        return preprocessing, None
+    content = opened(path, "average image")
+    try:
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        average: NDArray[np.float32] = np.load(file, allow_pickle=False).astype(np.float32)
+    except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
+        raise RayselError(f"{path} is no average image: save it by numpy.save as .npy") from error
+    wanted = (*preprocessing.input_size, 3)
+    if average.shape != wanted or not np.isfinite(average).all():
+        raise RayselError(f"the average image in {path} is {list(average.shape)}, the network's input {list(wanted)}")
+    red, green, blue = average.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
+    return replace(preprocessing, mean=(red, green, blue)), average

@@ -1,0 +1,200 @@
+"""What `Network.run` shows of each tap, against the network called plainly with forward hooks."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import relu
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from raysel.config import NetworkConfig
+from raysel.network import Network, load
+from raysel.network.sources import find
+from tests.network.small import layer
+
+
+def pixels(network: Network, batch: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (batch, *network.preprocessing.input_size, 3), dtype=torch.uint8, generator=generator)
+
+
+def maps(network: Network, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """All maps of a run, copied in the visit."""
+    seen: dict[str, torch.Tensor] = {}
+    network.run(images, lambda k, map_: seen.__setitem__(network.taps[k].layer, map_.clone()))
+    assert list(seen) == [tap.layer for tap in network.taps]
+    for tap in network.taps:
+        assert seen[tap.layer].shape == (len(images), tap.channels, *tap.map_size)
+    return seen
+
+
+def plain(module: nn.Module, images: torch.Tensor, network: Network) -> dict[str, torch.Tensor]:
+    """Outputs of every module called in a plain forward, preprocessing written out in float64."""
+    p = network.preprocessing
+    inputs = (images.double() * p.scale - torch.tensor(p.mean, dtype=torch.float64)) / torch.tensor(p.std)
+    if p.channel_order == "BGR":
+        inputs = inputs[..., [2, 1, 0]]
+    outputs: dict[str, torch.Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda _module, _inputs, output: outputs.__setitem__(name, output.clone())
+
+    for name, child in module.named_modules():
+        child.register_forward_hook(keep(name))
+    module.eval()
+    with torch.no_grad():
+        module(inputs.permute(0, 3, 1, 2).float().contiguous())
+    return outputs
+
+
+def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    scale = expected.abs().max().item()
+    assert scale > 0
+    assert (actual - expected).abs().max().item() <= 1e-5 * scale
+
+
+@pytest.mark.assets
+def test_squeezenet_with_real_weights(assets: Path) -> None:
+    weights = str(assets / "models" / "squeezenet1_1_imagenet.safetensors")
+    config = NetworkConfig(network="torchvision:squeezenet1_1", weights=weights)
+    network = load(config)
+    images = pixels(network, 3)
+    expected = plain(find(config)[0], images, network)
+    for name, actual in maps(network, images).items():
+        assert_close(actual, relu(expected[name]))
+
+
+def test_efficientnet_lite_is_read_behind_its_batch_norm() -> None:
+    """In every block: expansion and depthwise behind ReLU6, projection behind its batch norm."""
+    config = NetworkConfig(
+        network="efficientnet_lite_pytorch:EfficientNet.from_name",
+        network_args={"model_name": "efficientnet-lite0"},
+        layers=("_conv_stem", "_blocks.[0-4].*"),
+    )
+    network = load(config)
+    images = pixels(network, 2)
+    expected = plain(find(config)[0], images, network)
+    norms = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2", "_conv_stem": "_bn0"}
+    for tap in network.taps:
+        block, _, conv = tap.layer.rpartition(".")
+        norm = expected[f"{block}.{norms[conv]}".lstrip(".")]
+        projects = conv == "_project_conv"
+        assert tap.reading == ("batch norm" if projects else "batch norm + relu6")
+        assert_close(maps(network, images)[tap.layer], norm if projects else norm.clamp(0, 6))
+
+
+def test_convolution_itself_before_operations_in_place() -> None:
+    config = NetworkConfig(network="tests.network.small:InPlace", tap="convolution", layers=("conv", "head"))
+    network = load(config)
+    images = pixels(network, 4)
+    expected = plain(find(config)[0], images, network)
+    actual = maps(network, images)
+    assert (actual["conv"] < 0).any()
+    assert_close(actual["conv"], expected["conv"])
+    assert_close(actual["head"][:, :, 0, 0], expected["head"])
+
+
+def test_activation_before_operations_in_place() -> None:
+    config = NetworkConfig(network="tests.network.small:InPlace", layers=("conv", "head"))
+    network = load(config)
+    images = pixels(network, 4)
+    assert_close(maps(network, images)["conv"], relu(plain(find(config)[0], images, network)["conv"]))
+
+
+@pytest.mark.parametrize("network_name", ["torchvision:squeezenet1_1", "torchvision:mobilenet_v2"])
+def test_neighbours_in_the_batch_change_nothing(network_name: str) -> None:
+    network = load(NetworkConfig(network=network_name, weights="random"))
+    batch = pixels(network, 4)
+    others = pixels(network, 4, seed=1)
+    others[2] = batch[2]
+    a, b = maps(network, batch), maps(network, others)
+    for name in a:
+        assert torch.equal(a[name][2], b[name][2])
+    moved = maps(network, batch.flip(0))
+    for name in a:
+        np.testing.assert_allclose(moved[name][1], a[name][2], rtol=1e-4, atol=1e-5 * a[name].abs().max().item())
+
+
+@settings(max_examples=15, deadline=None)
+@given(plan=st.lists(layer, min_size=1, max_size=5), seed=st.integers(0, 9))
+def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
+    """Whatever is folded into a convolution, its map stays what the plain network's is."""
+    steps = [["conv", 3, 1, 1, 1, 1], ["relu"], *map(list, plan), ["relu"]]
+    config = NetworkConfig(
+        network="tests.network.small:build",
+        network_args={"plan": steps, "size": [33, 30], "seed": seed},
+        layers=("*", "1", "2"),
+    )
+    module, *_ = find(config)
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(2, 3, 33, 30))
+    except RuntimeError:
+        assume(False)
+    network = load(config)
+    images = pixels(network, 2)
+    expected = plain(module, images, network)
+    actual = maps(network, images)
+    assert_close(actual["0"], relu(expected["1"]))
+    assert_close(actual["1"], expected["1"])
+    assert_close(actual["2"], relu(expected["1"]))
+    for k, child in enumerate(module):
+        if isinstance(child, nn.Conv2d) and isinstance(module[k + 1], nn.BatchNorm2d):
+            assert_close(actual[str(k)], relu(expected[str(k + 1)]))
+
+
+class Counting(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_behind_the_last_tap_runs() -> None:
+    network = load(NetworkConfig(network="torchvision:resnet18", weights="random", layers=("layer1.0.*",)))
+    with Counting() as counting:
+        network.run(pixels(network, 1), lambda k, map_: None)
+    assert counting.calls["conv2d"] == 3  # conv1, layer1.0.conv1, layer1.0.conv2
+    assert counting.calls["linear"] == counting.calls["addmm"] == 0
+
+
+def test_maps_are_freed_when_no_longer_needed() -> None:
+    network = load(NetworkConfig(network="chatfield:vgg-f", weights="random", network_args={"fc6": 8, "fc7": 8}))
+    alive: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+
+    def visit(_k: int, map_: torch.Tensor) -> None:
+        nonlocal most
+        alive.append(weakref.ref(map_))
+        most = max(most, sum(ref() is not None for ref in alive))
+
+    network.run(pixels(network, 1), visit)
+    assert len(alive) == 5
+    assert most == 1
+
+
+def test_wrong_pixels_are_refused() -> None:
+    network = load(NetworkConfig(network="tests.network.small:InPlace"))
+    for wrong in (torch.zeros(1, 3, 12, 20), torch.zeros(1, 12, 21, 3, dtype=torch.uint8), torch.zeros(12, 20, 3)):
+        with pytest.raises(ValueError, match=r"pixels must be uint8\[B, 12, 20, 3\]"):
+            network.run(wrong, lambda k, map_: None)
+
+
+def test_weights_stay_as_they_are() -> None:
+    network = load(NetworkConfig(network="tests.network.small:InPlace"))
+    images = pixels(network, 2)
+    first, second = maps(network, images), maps(network, images)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(map_.requires_grad for map_ in first.values())

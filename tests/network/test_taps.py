@@ -1,0 +1,134 @@
+"""Where networks are read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from raysel.config import NetworkConfig
+from raysel.errors import RayselError
+from raysel.network import Network, load
+from raysel.network.sources import find
+from tests.network.test_receptive_field import SMALL_END
+from tests.network.test_run import assert_close, maps, pixels, plain
+
+
+def readings(network: Network) -> dict[str, str]:
+    return {tap.layer: tap.reading for tap in network.taps}
+
+
+def test_activations_as_people_write_them() -> None:
+    network = load(NetworkConfig(network="tests.network.small:gated"))
+    assert readings(network) == {
+        "plain": "relu",
+        "swish": "silu",
+        "hard": "batch norm + hardswish",
+        "twice": "relu",
+        "twice#2": "tanh",
+        "bare": "convolution",
+    }
+    assert [tap.depth for tap in network.taps] == [0, 1, 2, 3, 4, 5]
+
+
+def test_written_out_activations_are_computed() -> None:
+    config = NetworkConfig(network="tests.network.small:gated", layers=("swish", "hard"))
+    network = load(config)
+    images = pixels(network, 2)
+    expected, actual = plain(find(config)[0], images, network), maps(network, images)
+    assert_close(actual["swish"], nn.functional.silu(expected["swish"]))
+    assert_close(actual["hard"], nn.functional.hardswish(expected["norm"]))
+
+
+def test_convolution_option_reads_convolutions() -> None:
+    network = load(NetworkConfig(network="tests.network.small:gated", tap="convolution"))
+    assert set(readings(network).values()) == {"convolution"}
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "reading"),
+    [
+        ("resnet18", "layer1.0.conv1", "batch norm + relu"),
+        ("resnet18", "layer1.0.conv2", "batch norm"),  # the sum and its ReLU are not its own
+        ("mobilenet_v3_small", "features.2.block.0.0", "batch norm + relu"),
+        ("mobilenet_v3_small", "features.4.block.0.0", "batch norm + hardswish"),
+        ("efficientnet_b0", "features.2.0.block.0.0", "batch norm + silu"),
+        ("efficientnet_b0", "features.2.0.block.2.fc1", "silu"),
+        ("efficientnet_b0", "features.2.0.block.2.fc2", "sigmoid"),
+        ("googlenet", "inception3a.branch1.conv", "batch norm + relu"),
+        ("densenet121", "features.denseblock1.denselayer1.conv1", "batch norm + relu"),
+        ("densenet121", "features.transition1.conv", "convolution"),
+        ("convnext_tiny", "features.0.0", "convolution"),
+    ],
+)
+def test_readings_in_torchvision(name: str, layer: str, reading: str) -> None:
+    network = load(NetworkConfig(network=f"torchvision:{name}", weights="random", layers=(layer,)))
+    assert readings(network) == {layer: reading}
+
+
+def test_depth_counts_all_convolutions() -> None:
+    network = load(
+        NetworkConfig(
+            network="chatfield:vgg-f",
+            weights="random",
+            network_args=SMALL_END,
+            layers=("conv4", "conv2", "fc6", "relu4"),
+        )
+    )
+    assert [(tap.layer, tap.depth) for tap in network.taps] == [("conv2", 1), ("conv4", 3), ("relu4", 4), ("fc6", 5)]
+
+
+def test_modules_by_name() -> None:
+    config = NetworkConfig(network="torchvision:resnet18", weights="random", layers=("layer2.1", "avgpool", "fc"))
+    network = load(config)
+    assert [(tap.layer, tap.channels, tap.map_size) for tap in network.taps] == [
+        ("layer2.1", 128, (28, 28)),
+        ("avgpool", 512, (1, 1)),
+        ("fc", 1000, (1, 1)),
+    ]
+    assert [tap.receptive_field.whole for tap in network.taps] == [False, True, True]
+    assert network.taps[0].receptive_field.size == 99  # its convolutions' 99, and the sum's smaller fields within
+    images = pixels(network, 2)
+    expected, actual = plain(find(config)[0], images, network), maps(network, images)
+    assert_close(actual["layer2.1"], expected["layer2.1"])
+    assert_close(actual["fc"][:, :, 0, 0], expected["fc"])
+
+
+def test_a_name_wins_over_the_order_given() -> None:
+    network = load(
+        NetworkConfig(
+            network="chatfield:vgg-f", weights="random", network_args=SMALL_END, layers=("conv5", "conv*", "conv1")
+        )
+    )
+    assert [tap.layer for tap in network.taps] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+
+
+def test_squeeze_and_excitation_sees_the_whole_image() -> None:
+    taps = load(NetworkConfig(network="torchvision:efficientnet_b0", weights="random")).taps
+    fields = {tap.layer: tap.receptive_field for tap in taps}
+    assert fields["features.1.0.block.0.0"].size == 7  # stem 3 with stride 2, depthwise 3: before any squeezing
+    assert fields["features.1.0.block.1.fc1"].whole
+    assert fields["features.1.0.block.2.0"].whole
+    assert all(field.exact for field in fields.values())
+
+
+def test_a_glob_that_matches_nothing_names_layers() -> None:
+    with pytest.raises(RayselError, match=r"no layer matches 'conv9\*'; this network has conv1, conv2, conv3"):
+        load(
+            NetworkConfig(
+                network="chatfield:vgg-f", weights="random", network_args=SMALL_END, layers=("conv1", "conv9*")
+            )
+        )
+
+
+def test_a_module_without_a_map_is_refused() -> None:
+    with pytest.raises(RayselError, match="'encoder' has no single output of 2 or 4 dimensions"):
+        load(NetworkConfig(network="torchvision:vit_b_32", weights="random", layers=("encoder",)))
+
+
+def test_tracing_leaves_torchs_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load(NetworkConfig(network="chatfield:vgg-f", weights="random", network_args=SMALL_END))
+    assert torch.equal(torch.rand(3), expected)
