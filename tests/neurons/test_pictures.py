@@ -1,0 +1,99 @@
+"""Contact sheets and features as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from raysel.neurons import (
+    ReceptiveField,
+    contact_sheets,
+    cut_sheet,
+    decode_picture,
+    encode_sheet,
+    feature_png,
+    sheet_boxes,
+)
+from tests import reference
+
+
+def plain_thumbnail(
+    image: NDArray[np.uint8], origin: tuple[int, int], field: ReceptiveField, crop_size: int, beyond: list[float] | None
+) -> NDArray[np.float64]:
+    """Levels 0..255 before rounding: the reference's crop and reduction, white where it does not show."""
+    k = reference.least_factor(max(field.crop_size), crop_size)
+    pixels, shows = reference.reduce(reference.crop(image, origin, field.crop_size, beyond), k)
+    return np.where(shows[:, :, None], pixels * 255, 255.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(1, 40),
+    crop_size=st.integers(2, 30),
+    n=st.integers(1, 23),
+    beyond=st.sampled_from([None, [0.485, 0.456, 0.406]]),
+)
+def test_a_sheet_holds_the_crops_in_rank_order(
+    seed: int, size: int, crop_size: int, n: int, beyond: list[float] | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    field = ReceptiveField(size, 1, 0, (26, 33))
+    inputs = rng.integers(0, 256, (4, 26, 33, 3), dtype=np.uint8)
+    rows = np.full((1, 30), -1)
+    rows[0, :n] = rng.integers(0, 4, n)
+    origins = np.zeros((1, 30, 2), dtype=int) if field.whole else rng.integers(-size, 34, (1, 30, 2))
+    ground = None if beyond is None else np.array(beyond)
+    (sheet,) = contact_sheets(inputs, rows, origins, field, crop_size=crop_size, beyond=ground)
+    assert sheet is not None
+    for j, crop in enumerate(cut_sheet(sheet, n)):
+        expected = plain_thumbnail(inputs[rows[0, j]], tuple(origins[0, j].tolist()), field, crop_size, beyond)
+        assert max(crop.shape[:2]) <= crop_size
+        np.testing.assert_allclose(crop, expected, rtol=0, atol=0.5 + 1e-3)
+
+
+@given(n=st.integers(1, 120), height=st.integers(1, 48), width=st.integers(1, 48))
+def test_boxes_lie_ten_in_a_row_apart_from_each_other_within_the_sheet(n: int, height: int, width: int) -> None:
+    crops_down, crops_across = -(-n // 10), 10
+    size = (crops_down * height + (crops_down - 1) * 2, crops_across * width + (crops_across - 1) * 2)
+    boxes = sheet_boxes(size, n)
+    assert len(boxes) == n
+    assert all(box[2] - box[0] == width and box[3] - box[1] == height for box in boxes)
+    assert all(box[0] >= 0 and box[2] <= size[1] and box[1] >= 0 and box[3] <= size[0] for box in boxes)
+    assert [(box[1], box[0]) for box in boxes] == sorted({(box[1], box[0]) for box in boxes})
+    assert max(sum(box[1] == top for box in boxes) for top in {box[1] for box in boxes}) == min(n, 10)
+
+
+def test_a_dead_neuron_has_no_sheet() -> None:
+    inputs = np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    field = ReceptiveField(3, 1, 0, (8, 8))
+    assert list(contact_sheets(inputs, np.full((1, 4), -1), np.zeros((1, 4, 2), int), field, crop_size=48)) == [None]
+
+
+def test_a_sheet_of_tiny_crops_is_kept_to_the_level() -> None:
+    sheet = np.random.default_rng(0).integers(0, 256, (3, 10 * 3 + 18, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(decode_picture(encode_sheet(sheet)), sheet)
+
+
+def test_a_sheet_of_larger_crops_is_a_jpeg_without_subsampled_color() -> None:
+    sheet = np.zeros((48, 10 * 48 + 18, 3), dtype=np.uint8)
+    sheet[:, ::2] = 255, 0, 0  # red lines one pixel wide on black: halved color resolution would turn them brown
+    data = encode_sheet(sheet)
+    assert data[:3] == b"\xff\xd8\xff"
+    decoded = decode_picture(data).astype(int)
+    assert np.abs(decoded - sheet).mean() < 20
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_feature_is_a_png_with_alpha_only_where_no_crop_shows(hidden: bool) -> None:
+    feature = np.random.default_rng(1).uniform(0, 1, (4, 5, 3))
+    count = np.ones((4, 5), dtype=int)
+    count[0, 0] = 0 if hidden else 1
+    picture = decode_picture(feature_png(feature, count))
+    assert picture.shape == (4, 5, 4 if hidden else 3)
+    np.testing.assert_allclose(picture[..., :3], feature * 255, rtol=0, atol=0.5)
+    if hidden:
+        np.testing.assert_array_equal(picture[..., 3], np.where(count > 0, 255, 0))

@@ -1,0 +1,241 @@
+"""The paper's formulas, slowly: a plain reference in float64, written from the paper and from the design's section 2.
+
+It imports nothing from raysel and shares no code with it. Loops run over images, neurons, crops and classes as the
+texts speak of them; only the pixels of one crop are handled as one array. Images are uint8 [H, W, 3], RGB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Crop = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""Pixels float64 [h, w, 3] in 0..1, and which of them show, bool [h, w]."""
+
+
+# Rankings -----------------------------------------------------------------------------------------------------------
+
+
+def mix32(x: int) -> int:
+    """A fixed bijection of 32 bits (the finaliser of Wellons' hash prospector), that orders equal activations."""
+    x &= 0xFFFFFFFF
+    x ^= x >> 16
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    x ^= x >> 16
+    return x
+
+
+def ranking(
+    activations: Sequence[float], ids: Sequence[int], depth: int, mix: Callable[[int], int] = mix32
+) -> list[int]:
+    """One neuron: the rows of its images, highest activation first, at most `depth`; only finite a > 0 enter."""
+    rows = [j for j in range(len(ids)) if math.isfinite(activations[j]) and activations[j] > 0]
+    rows.sort(key=lambda j: (-float(activations[j]), mix(int(ids[j]))))
+    return rows[:depth]
+
+
+def rankings(
+    activations: NDArray[np.floating], ids: Sequence[int], depth: int, mix: Callable[[int], int] = mix32
+) -> list[list[int]]:
+    """Every neuron's ranking, from the whole matrix of activations [images, neurons]."""
+    return [ranking(activations[:, i].tolist(), ids, depth, mix) for i in range(activations.shape[1])]
+
+
+def relative_activations(ranked: Sequence[float], n_max: int, minimum: float) -> list[float]:
+    """w of the N images that build the neuron feature, from the activations in rank order (paper, section 2)."""
+    weights: list[float] = []
+    for a in ranked:
+        w = float(a) / float(ranked[0])
+        if len(weights) == n_max or w < minimum:
+            break
+        weights.append(w)
+    return weights
+
+
+# Crops --------------------------------------------------------------------------------------------------------------
+
+
+def crop(
+    image: NDArray[np.uint8], origin: tuple[int, int], size: tuple[int, int], beyond: Sequence[float] | None = None
+) -> Crop:
+    """The crop whose first pixel is `origin`. `beyond`: the color (0..1) of what lies past the image; None: hidden."""
+    around = max(*size, abs(origin[0]), abs(origin[1])) + max(size)
+    margin = ((around, around), (around, around))
+    wide = np.pad(image / 255.0, (*margin, (0, 0)))
+    inside = np.pad(np.ones(image.shape[:2], dtype=bool), margin)
+    top, left = origin[0] + around, origin[1] + around
+    pixels = wide[top : top + size[0], left : left + size[1]].copy()
+    shows = inside[top : top + size[0], left : left + size[1]].copy()
+    if beyond is not None:
+        pixels[~shows] = beyond
+        shows[:] = True
+    return pixels, shows
+
+
+def least_factor(size: int, max_size: int) -> int:
+    """The least k with ceil(size / k) <= max_size."""
+    k = 1
+    while math.ceil(size / k) > max_size:
+        k += 1
+    return k
+
+
+def reduce(crop: Crop, k: int) -> Crop:
+    """Means over blocks of k x k: of the pixels that show; a block shows if at least half of its own pixels does."""
+    if k == 1:
+        return crop
+    pixels, shows = crop
+    height, width = math.ceil(pixels.shape[0] / k), math.ceil(pixels.shape[1] / k)
+    small, small_shows = np.zeros((height, width, 3)), np.zeros((height, width), dtype=bool)
+    for y in range(height):
+        for x in range(width):
+            block = shows[y * k : y * k + k, x * k : x * k + k]
+            if 2 * block.sum() >= block.size:
+                small[y, x] = pixels[y * k : y * k + k, x * k : x * k + k][block].mean(axis=0)
+                small_shows[y, x] = True
+    return small, small_shows
+
+
+# Neuron feature -----------------------------------------------------------------------------------------------------
+
+
+def neuron_feature(crops: Sequence[Crop], weights: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Eq. 1, each pixel divided by the number of crops that show it; and that number."""
+    total = np.zeros_like(crops[0][0])
+    count = np.zeros(crops[0][1].shape, dtype=np.int64)
+    for (pixels, shows), w in zip(crops, weights, strict=True):
+        total += np.where(shows[:, :, None], w * pixels, 0.0)
+        count += shows
+    return total / np.maximum(count, 1)[:, :, None], count
+
+
+def deviation(crops: Sequence[Crop]) -> NDArray[np.float64]:
+    """Sigma: root mean square over R, G, B of the population standard deviation over the crops that show the pixel."""
+    count = np.zeros(crops[0][1].shape)
+    total = np.zeros_like(crops[0][0])
+    for pixels, shows in crops:
+        count += shows
+        total += np.where(shows[:, :, None], pixels, 0.0)
+    mean = total / np.maximum(count, 1)[:, :, None]
+    squares = np.zeros_like(total)
+    for pixels, shows in crops:
+        squares += np.where(shows[:, :, None], (pixels - mean) ** 2, 0.0)
+    variance = squares / np.maximum(count, 1)[:, :, None]
+    return np.sqrt(variance.mean(axis=2))
+
+
+# Color selectivity --------------------------------------------------------------------------------------------------
+
+
+def opponent(rgb: Sequence[float], space: str) -> tuple[float, float, float]:
+    """One color, RGB in 0..1, in opponent space ``authors`` or ``orthonormal``."""
+    r, g, b = (float(value) for value in rgb)
+    if space == "authors":
+        return (r + g + b - 1.5) / 1.5, r - g, (r + g - 2 * b) / 2
+    return (r + g + b) / math.sqrt(3), (r - g) / math.sqrt(2), (r + g - 2 * b) / math.sqrt(6)
+
+
+def weighted_pca(points: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """First component and trace of ``C = sum w^2 x x' / sum w^2`` (Delchambre 2014), points as they are."""
+    covariance = np.zeros((3, 3))
+    for x, w in zip(points, weights, strict=True):
+        covariance += w**2 * np.outer(x, x)
+    covariance /= sum(w**2 for w in weights)
+    return np.linalg.eigh(covariance)[1][:, -1], float(np.trace(covariance))
+
+
+def angle(points: NDArray[np.float64], weights: NDArray[np.float64], centered: bool) -> float:
+    """Eq. 2 of a cloud in opponent space."""
+    if centered:
+        points = points - sum(w * x for x, w in zip(points, weights, strict=True)) / sum(weights)
+    v, trace = weighted_pca(points, weights)
+    if trace < 1e-12:
+        return 0.0
+    b = np.array([1.0, 0.0, 0.0])
+    cosine = abs(float(b @ v)) / float(np.linalg.norm(v))
+    return 2 / math.pi * math.acos(min(cosine, 1.0))
+
+
+def color(
+    feature: NDArray[np.float64],
+    count: NDArray[np.integer],
+    sigma: NDArray[np.float64],
+    n: int,
+    space: str = "authors",
+) -> dict[str, float | None]:
+    """Eq. 2 centred and uncentred, chroma and hue of a neuron feature."""
+    points, weights = [], []
+    for y in range(feature.shape[0]):
+        for x in range(feature.shape[1]):
+            if n == 1 and count[y, x] >= 1:
+                points.append(opponent(feature[y, x], space))
+                weights.append(1.0)
+            elif n > 1 and count[y, x] >= max(2, n / 2):
+                points.append(opponent(feature[y, x], space))
+                weights.append(1 / (float(sigma[y, x]) + 1 / 255))
+    if not points:
+        return dict.fromkeys(("color_selectivity", "color_selectivity_uncentered", "chroma", "hue"))
+    cloud, w = np.array(points), np.array(weights)
+    mean = sum(wi * x for x, wi in zip(cloud, w, strict=True)) / w.sum()
+    chroma = math.hypot(mean[1], mean[2])
+    return {
+        "color_selectivity": angle(cloud, w, centered=True),
+        "color_selectivity_uncentered": angle(cloud, w, centered=False),
+        "chroma": chroma,
+        "hue": None if chroma < 1e-6 else math.degrees(math.atan2(mean[2], mean[1])),
+    }
+
+
+# Class selectivity --------------------------------------------------------------------------------------------------
+
+
+def class_shares(weights: Sequence[float], labels: Sequence[str | None]) -> list[tuple[str, float]]:
+    """Eq. 3: every class with its f_c, largest first, ties by label. Images without a label take no part."""
+    sums: dict[str, Fraction] = {}
+    for w, label in zip(weights, labels, strict=True):
+        if label is not None:
+            sums[label] = sums.get(label, Fraction(0)) + Fraction(w)
+    total = sum(sums.values(), Fraction(0))
+    return [(label, float(s / total)) for label, s in sorted(sums.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def chance(n: int, class_sizes: Sequence[int]) -> float | None:
+    """Chance level of gamma for N = `n` images drawn from classes of these sizes, in whole numbers."""
+    everything = sum(class_sizes)
+    if n < 2:
+        return None
+    expected = sum(1 - Fraction(math.comb(everything - size, n), math.comb(everything, n)) for size in class_sizes)
+    return float((n - expected) / (n - 1))
+
+
+def classes(
+    weights: Sequence[float], labels: Sequence[str | None], class_sizes: Sequence[int], threshold: float = 1.0
+) -> dict[str, object]:
+    """Eq. 3 and 4, population code, chance level and excess, from the N images in rank order."""
+    n = sum(label is not None for label in labels)
+    if n == 0:
+        names = "class_selectivity class_chance class_excess n_classes population_code label label_share classes"
+        return dict.fromkeys(names.split())
+    shares = class_shares(weights, labels)
+    m = 1
+    while m < len(shares) and sum(f for _, f in shares[:m]) < threshold - 1e-9:
+        m += 1
+    gamma = None if n == 1 else (n - m) / (n - 1)
+    level = chance(n, class_sizes) if threshold == 1 else None
+    excess = None if gamma is None or level is None or level == 1 else (gamma - level) / (1 - level)
+    return {
+        "class_selectivity": gamma,
+        "class_chance": level,
+        "class_excess": excess,
+        "n_classes": m,
+        "population_code": sum(f >= 0.1 - 1e-9 for _, f in shares),
+        "label": shares[0][0],
+        "label_share": shares[0][1],
+        "classes": [{"label": label, "share": f} for label, f in shares[:m]],
+    }
