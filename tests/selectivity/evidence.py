@@ -1,0 +1,40 @@
+"""Evidence made by hand or by chance, for the tests of the indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from raysel.config import DeriveConfig
+from raysel.selectivity import Evidence
+
+
+def evidence(
+    *,
+    feature: Any = None,
+    count: Any = None,
+    sigma: Any = 0.0,
+    weights: Sequence[float] = (1.0, 1.0),
+    labels: Sequence[str | None] | None = None,
+    class_sizes: dict[str, int] | None = None,
+    **options: Any,
+) -> Evidence:
+    """A neuron: by default a grey pixel that all crops show, and no labels."""
+    nf = np.asarray([[[0.5, 0.5, 0.5]]] if feature is None else feature, dtype=np.float64)
+    n = len(weights)
+    sizes = class_sizes if class_sizes is not None else {label: n for label in set(labels or ()) if label is not None}
+    names = sorted(sizes)
+    return Evidence(
+        feature=nf,
+        count=np.full(nf.shape[:2], n) if count is None else np.asarray(count),
+        sigma=np.broadcast_to(np.asarray(sigma, dtype=np.float64), nf.shape[:2]),
+        weights=np.asarray(weights, dtype=np.float64),
+        labels=np.array(
+            [-1 if label is None else names.index(label) for label in labels or [None] * n], dtype=np.int32
+        ),
+        class_labels=names,
+        class_sizes=np.array([sizes[name] for name in names], dtype=np.int64),
+        derive=DeriveConfig(**options),
+    )
