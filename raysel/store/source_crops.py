@@ -1,0 +1,86 @@
+"""Crops in the full resolution of their source: the images themselves are read again, by their locators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from pydantic import TypeAdapter
+
+from raysel.config import Preprocessing, SourceConfig
+from raysel.errors import BadImageError, RayselError
+from raysel.images import decode, open_source
+
+if TYPE_CHECKING:
+    from raysel.store.index import Index, Neuron
+
+_AS_IT_IS = Preprocessing(resize=None, crop=None)
+
+
+@dataclass(frozen=True)
+class SourceCrop:
+    """What a neuron saw in one image, in that image's own pixels."""
+
+    image: int
+    """Id of the image."""
+    key: str
+    box: tuple[float, float, float, float]
+    """(top, left, bottom, right) of what was seen, in pixels of the upright original; may reach outside of it."""
+    picture: Image.Image
+    """The original's pixels that `box` touches, RGB: smaller than the box where that reaches outside."""
+
+
+def source_crops(neuron: Neuron, count: int, images: str | None = None) -> list[SourceCrop]:
+    """The first `count` crops of a neuron's ranking, cut from the images as they are in their source.
+
+    Args:
+        neuron: of an open index.
+        count: at most so many.
+        images: where the images are, if not where they were indexed.
+
+    Raises:
+        RayselError: the images cannot be had, or are not those that were indexed.
+    """
+    index = neuron._index
+    ranking = neuron.ranking.slice(0, count).to_pylist()
+    ids = [row["image"] for row in ranking]
+    preprocessing = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
+    contents = {each: (key, content) for each, key, content in _contents(index, ids, images)} if ids else {}
+    return [_cut(row, *contents[row["image"]], preprocessing) for row in ranking]
+
+
+def _contents(index: Index, ids: list[int], images: str | None) -> Iterator[tuple[int, str, bytes]]:
+    """(id, key, bytes of its file) of each image, shard by shard."""
+    options = TypeAdapter(SourceConfig).validate_python(index.manifest.config["source"])
+    source = open_source(images or options.images, index.manifest.source.kind, options.uri_column, options.label_column)
+    table = index.images_of(ids).sort_by([("shard", "ascending"), ("offset", "ascending"), ("key", "ascending")])
+    shards = index.shards
+    start = 0
+    for shard, same in groupby(table["shard"].to_pylist()):
+        rows = table.slice(start, len(list(same)))
+        start += rows.num_rows
+        etag = None if images else shards["etag"][shard].as_py()
+        files = source.read(
+            shards["name"][shard].as_py(), rows.select(["key", "offset", "length"]).combine_chunks(), etag
+        )
+        yield from zip(rows["image"].to_pylist(), rows["key"].to_pylist(), files, strict=True)
+
+
+def _cut(row: dict[str, Any], key: str, content: bytes, preprocessing: Preprocessing) -> SourceCrop:
+    try:
+        original = Image.fromarray(decode(content, _AS_IT_IS).pixels)
+        placement = decode(content, preprocessing).placement
+    except BadImageError as error:
+        raise RayselError(f"image {key} is not the one that was indexed: {error}") from error
+    top, left, bottom, right = placement.box(row["y0"], row["x0"], row["y1"], row["x1"])
+    (x0, x1), (y0, y1) = (_within(left, right, original.width), _within(top, bottom, original.height))
+    return SourceCrop(row["image"], key, (top, left, bottom, right), original.crop((x0, y0, x1, y1)))
+
+
+def _within(first: float, last: float, size: int) -> tuple[int, int]:
+    """The whole pixels of an image that an interval touches."""
+    return min(max(0, floor(first)), size), min(max(0, ceil(last)), size)

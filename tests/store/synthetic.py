@@ -1,0 +1,246 @@
+"""A small index with every table, made by the product's own writers from seeded random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raysel.store import (
+    CLASSES,
+    FEATURES,
+    IMAGES,
+    QUARANTINE,
+    RANKINGS,
+    SHARDS,
+    SHEETS,
+    Counts,
+    FileEntry,
+    Folder,
+    Manifest,
+    NetworkRecord,
+    SourceRecord,
+    TableWriter,
+    feature_row,
+    neurons_schema,
+    publish,
+    sheet_row,
+)
+
+FINGERPRINT = "f" * 16
+CLASS_NAMES = {"n01": "red fox", "n02": "lemon", "n03": "zebra", "n04": "açaí"}
+IMAGES_COUNT = 60
+DEPTH = 24
+N_MAX = 16
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the made-up network."""
+
+    name: str
+    channels: int
+    size: int
+    stride: int
+
+
+LAYERS = (Layer("stem", 70, 7, 2), Layer("features.3.squeeze", 12, 27, 4), Layer("features.10", 40, 48, 8))
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """What went into the index, as plain Python."""
+
+    folder: Folder
+    manifest: Manifest
+    rows: list[dict[str, Any]]
+    """Of the neurons table, in the order of the network."""
+    features: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    """(layer, channel) -> float64[h, w, 3]."""
+    counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    crops: dict[tuple[str, int], list[np.ndarray]] = field(default_factory=dict)
+    rankings: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def build(
+    where: str | Path | Folder, layers: tuple[Layer, ...] = LAYERS, seed: int = 0, published: bool = True
+) -> Synthetic:
+    """Write an index into `where` and publish it, or leave it without its manifest."""
+    folder = where if isinstance(where, Folder) else Folder.at(where)
+    rng = np.random.default_rng(seed)
+    writer = TableWriter(folder, FINGERPRINT)
+    labels = [_label(image) for image in range(IMAGES_COUNT)]
+    made = Synthetic(folder, _manifest([], 0, 0), [])
+    files: list[FileEntry] = []
+    for depth, layer in enumerate(layers):
+        for channel in range(layer.channels):
+            _neuron(made, rng, depth, layer, channel, labels)
+        files += _pictures(writer, made, layer)
+    rankings = (pa.Table.from_pylist(entries, RANKINGS) for entries in made.rankings.values())
+    neurons = pa.Table.from_pylist(made.rows, neurons_schema())
+    files += [
+        writer.neurons(neurons.take(rng.permutation(len(neurons)))),
+        writer.rankings(rankings),
+        writer.images([_images(labels)]),
+        writer.shards(pa.Table.from_pylist([{"shard": 0, "name": "a.tar", "size": 60_000, "etag": "e"}], SHARDS)),
+        writer.classes(_classes(labels)),
+        writer.quarantine(
+            pa.Table.from_pylist([{"image": 3, "key": "key0003", "shard": "a.tar", "reason": "truncated"}], QUARANTINE)
+        ),
+    ]
+    manifest = _manifest(files, len(made.rows), sum(row["dead"] for row in made.rows))
+    if published:
+        manifest = publish(folder, manifest)
+    return Synthetic(folder, manifest, made.rows, made.features, made.counts, made.crops, made.rankings)
+
+
+def _label(image: int) -> str | None:
+    return None if image % 7 == 6 else list(CLASS_NAMES)[image % 4]
+
+
+def _neuron(
+    made: Synthetic, rng: np.random.Generator, depth: int, layer: Layer, channel: int, labels: list[str | None]
+) -> None:
+    address = (layer.name, channel)
+    dead = channel % 11 == 5
+    row: dict[str, Any] = {
+        **dict.fromkeys(neurons_schema().names),
+        "layer": layer.name,
+        "channel": channel,
+        "layer_depth": depth,
+        "rf_size": layer.size,
+        "rf_stride": float(layer.stride),
+        "rf_offset": -1.5,
+        "rf_exact": True,
+        "n": 0,
+        "dead": dead,
+        "saturated": 0,
+    }
+    made.rows.append(row)
+    if dead:
+        return
+    n = int(rng.integers(1, N_MAX + 1))
+    row.update(a_max=float(np.float32(rng.uniform(0.5, 40))), n=n, saturated=1, **_indexes(rng, n))
+    made.rankings[address] = _ranking(rng, row, layer, labels)
+    pattern, count = _pattern(rng, layer.size, n, colorful=bool(channel % 2))
+    made.features[address], made.counts[address] = pattern, count
+    made.crops[address] = [np.clip(pattern + rng.normal(0, 0.05, pattern.shape), 0, 1) for _ in range(n)]
+
+
+def _indexes(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """Values of the indexes' columns; rounded, so that there are ties."""
+    shares = np.sort(rng.dirichlet(np.ones(3)))[::-1]
+    classes = [{"label": label, "share": float(share)} for label, share in zip(CLASS_NAMES, shares, strict=False)]
+    known = {
+        "color_selectivity": round(float(rng.uniform()), 2),
+        "chroma": float(rng.uniform(0, 0.5)),
+        "hue": float(rng.uniform(-180, 180)) if rng.uniform() < 0.8 else None,
+        "class_selectivity": round(float(rng.uniform()), 1) if n > 1 else None,
+        "population_code": int(rng.integers(0, 4)),
+        "n_classes": len(classes),
+        "label": classes[0]["label"],
+        "label_share": classes[0]["share"],
+        "classes": classes,
+    }
+    return {name: value for name, value in known.items() if name in neurons_schema().names}
+
+
+def _ranking(
+    rng: np.random.Generator, row: dict[str, Any], layer: Layer, labels: list[str | None]
+) -> list[dict[str, Any]]:
+    ids = rng.permutation(IMAGES_COUNT)[:DEPTH].tolist()
+    weights = np.sort(rng.uniform(0.4, 1, DEPTH))[::-1]
+    weights[0] = 1.0
+    entries = []
+    for rank, (image, w) in enumerate(zip(ids, weights.tolist(), strict=True)):
+        place = rng.integers(0, 20, 2).tolist()
+        y0, x0 = (layer.stride * p - 2 for p in place)
+        entries.append(
+            {
+                "layer": layer.name,
+                "channel": row["channel"],
+                "rank": rank,
+                "image": image,
+                "activation": float(np.float32(w * row["a_max"])),
+                "w": w,
+                "row": place[0],
+                "column": place[1],
+                "x0": x0,
+                "y0": y0,
+                "x1": x0 + layer.size,
+                "y1": y0 + layer.size,
+                "label": labels[image],
+            }
+        )
+    return entries
+
+
+def _pattern(rng: np.random.Generator, size: int, n: int, colorful: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A grating under a bell, in color or in grey, and a count that falls to 0 in one corner."""
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+    wave = np.cos(2 * np.pi * 2 * (x * np.cos(angle) + y * np.sin(angle)) + phase) * np.exp(-(x**2 + y**2) * 8)
+    direction = rng.normal(size=3) if colorful else np.ones(3)
+    pattern = np.clip(0.5 + 0.45 * wave[..., None] * direction / np.abs(direction).max(), 0, 1)
+    count = np.full((size, size), n)
+    count[: size // 4, : size // 5] = 0
+    return pattern, count
+
+
+def _pictures(writer: TableWriter, made: Synthetic, layer: Layer) -> list[FileEntry]:
+    features, sheets = [], []
+    for channel in range(layer.channels):
+        address = (layer.name, channel)
+        if address not in made.features:
+            continue
+        features.append(feature_row(channel, made.features[address], made.counts[address]))
+        crops = made.crops[address]
+        sheets.append(sheet_row(channel, _sheet(crops), len(crops)))
+    return [
+        writer.features(layer.name, [pa.Table.from_pylist(features, FEATURES)]),
+        writer.sheets(layer.name, [pa.Table.from_pylist(sheets, SHEETS)]),
+    ]
+
+
+def _sheet(crops: list[np.ndarray]) -> np.ndarray:
+    """Ten crops in a row, two white pixels between them: what raysel.neurons says of its contact sheets."""
+    height, width = crops[0].shape[:2]
+    lines = -(-len(crops) // 10)
+    sheet = np.full((lines * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
+    for place, crop in enumerate(crops):
+        top, left = place // 10 * (height + 2), place % 10 * (width + 2)
+        sheet[top : top + height, left : left + width] = np.rint(crop * 255)
+    return sheet
+
+
+def _images(labels: list[str | None]) -> pa.Table:
+    rows = [
+        {"image": i, "key": f"key{i:04d}", "label": label, "shard": 0, "offset": 1000 * i, "length": 900}
+        for i, label in enumerate(labels)
+    ]
+    return pa.Table.from_pylist(rows, IMAGES)
+
+
+def _classes(labels: list[str | None]) -> pa.Table:
+    rows = [
+        {"label": label, "name": name, "wnid": label, "hypernyms": ["n00"], "images": labels.count(label)}
+        for label, name in reversed(CLASS_NAMES.items())
+    ]
+    return pa.Table.from_pylist(rows, CLASSES)
+
+
+def _manifest(files: list[FileEntry], neurons: int, dead: int) -> Manifest:
+    return Manifest(
+        scan_fingerprint="a" * 16,
+        index_fingerprint=FINGERPRINT,
+        network=NetworkRecord(name="made:up", weights="0" * 64),
+        source=SourceRecord(uri="/images", kind="tar", digest="d", decoder="pillow", shards=1),
+        counts=Counts(neurons=neurons, dead=dead, images=IMAGES_COUNT, quarantined=1, passed_over=2, classes=4),
+        coverage=1.0,
+        stages={"scan": 1.5},
+        counters={"scan.candidates_sent": 1234},
+        files=files,
+    )
