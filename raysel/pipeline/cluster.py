@@ -1,0 +1,165 @@
+"""The Ray that a run uses: one that is there, or a local one of its own that ends with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray.data import DataContext
+
+from raysel.config import ClusterConfig
+from raysel.errors import RayselError
+
+_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a run can count on."""
+
+    cpus: int
+    gpus: int
+    nodes: int
+
+
+def cluster_now() -> Cluster:
+    """What the machines that live now hold."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+
+    def held(resource: str) -> int:
+        return int(sum(node["Resources"].get(resource, 0) for node in nodes))
+
+    return Cluster(held("CPU"), held("GPU"), len(nodes))
+
+
+@contextmanager
+def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Cluster]:
+    """A connection to Ray for the time of a run.
+
+    A Ray that this process is already connected to is used and left alone; else the cluster at ``config.address`` or
+    $RAY_ADDRESS; else a local Ray is started, with its own temporary folder, and ended.
+
+    Raises:
+        RayselError: no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        with _settled(verbose):
+            yield cluster_now()
+        return
+    address = os.environ.get("RAY_ADDRESS") or config.address
+    starting = _joined(address, verbose) if address else _started(config, verbose)
+    with starting, _settled(verbose):
+        yield cluster_now()
+
+
+@contextmanager
+def _joined(address: str, verbose: bool) -> Iterator[None]:
+    try:
+        _knock(address)
+        with _hushed(verbose):
+            ray.init(address=address, log_to_driver=verbose, logging_level=_level(verbose))
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        what = "start one there, give another --address, or unset RAY_ADDRESS"
+        raise RayselError(f"no Ray cluster answers at {address} ({error}): {what}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Where nobody listens Ray tries for minutes, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+
+
+@contextmanager
+def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
+    # Ray's sockets need a short path.
+    folder = config.temp_dir or tempfile.mkdtemp(prefix="raysel-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    try:
+        with _hushed(verbose), _interrupted_after():
+            ray.init(
+                address="local",
+                num_cpus=config.num_cpus,
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=_level(verbose),
+                _temp_dir=folder,
+            )
+        yield
+    finally:
+        ray.shutdown()
+        if config.temp_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended: a Ray that is interrupted half-started can hang for minutes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked.is_set():
+        raise KeyboardInterrupt
+
+
+def _level(verbose: bool) -> int:
+    return logging.INFO if verbose else logging.ERROR
+
+
+@contextmanager
+def _hushed(verbose: bool) -> Iterator[None]:
+    """Without what Ray's C++ core writes to stderr, past Python, while it starts; its faults come as exceptions."""
+    if verbose:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def _settled(verbose: bool) -> Iterator[None]:
+    """Ray Data's settings for a run; its own progress gives way to raysel's, which alone knows what is covered."""
+    before = DataContext.get_current()
+    context = before.copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = verbose
+    # Blocks of a few MB: the first images reach the actors before a whole slice is read.
+    context.target_max_block_size = 8 << 20
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.CRITICAL)
+    if not verbose:
+        # A run with fewer blocks than actors is no fault, and how often Ray retries has no other name in 2.60.
+        warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
+    DataContext._set_current(context)
+    try:
+        yield
+    finally:
+        DataContext._set_current(before)

@@ -1,0 +1,77 @@
+"""The two fingerprints: what the rankings depend on, and what the index depends on (design, sec. 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from raysel.config import RunConfig
+from raysel.images import DECODER, ImagesList
+from raysel.network import Network, Tap
+from raysel.pipeline.scan import forward_batch
+
+SCAN_VERSION = 1
+"""Raised when the same inputs begin to give other rankings."""
+DERIVE_VERSION = 1
+"""Raised when the same rankings begin to give another index."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Hexadecimal digests. The same fingerprint means the same content, whatever cluster computed it."""
+
+    scan: str
+    """Of weights, operations, taps, preprocessing, decoder, dtype, shape of a forward, images list and depth."""
+    index: str
+    """Of the scan, the labels and the options of derive."""
+
+    @classmethod
+    def of(cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table) -> Fingerprints:
+        """For a run over `images`, whose labels are the ones to use; `classes` says what they mean."""
+        scan = _digest(
+            version=SCAN_VERSION,
+            weights=network.weights_digest,
+            graph=network.graph_digest,
+            taps=[tap_record(tap) for tap in network.taps],
+            preprocessing={**asdict(network.preprocessing), "average_image": None},  # its content is in the weights
+            decoder=DECODER,
+            dtype="float32",
+            batch=forward_batch(config.scan),
+            images=images.digest,
+            rank_depth=config.scan.rank_depth,
+        )
+        options = asdict(config.derive)
+        del options["cache_gb"]  # how much disk it may use changes nothing
+        labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist()}
+        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=options)
+        return cls(scan, index)
+
+
+def tap_record(tap: Tap) -> dict[str, Any]:
+    """A tap as plain data."""
+    field = tap.receptive_field
+    return {
+        "layer": tap.layer,
+        "channels": tap.channels,
+        "map": list(tap.map_size),
+        "rf_size": field.size,
+        "rf_stride": field.stride,
+        "rf_offset": field.offset,
+        "reading": tap.reading,
+    }
+
+
+def _labels_digest(images: ImagesList) -> str:
+    digest = hashlib.sha256()
+    for label in images.images["label"].to_pylist():
+        digest.update(b"\0" if label is None else b"\1" + label.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _digest(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,102 @@
+"""What one call of a scan actor found, as the one row that Ray carries, and the tree level that merges such rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from raysel.neurons import Candidates, thin
+
+SCHEMA = pa.schema(
+    [
+        ("covered", pa.large_list(pa.int64())),
+        ("faulty", pa.large_list(pa.int64())),
+        ("reasons", pa.large_list(pa.string())),
+        ("neurons", pa.large_list(pa.int32())),
+        ("keys", pa.large_list(pa.uint64())),
+        ("positions", pa.large_list(pa.int32())),
+        ("dropped", pa.int64()),
+        ("floor_images", pa.int64()),
+        ("decode_s", pa.float64()),
+        ("forward_s", pa.float64()),
+    ]
+)
+"""One row per call, whatever the call found: a replay then has the same shape."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images that a call has covered, those it could not use, and the candidates among the rest."""
+
+    covered: NDArray[np.int64]
+    """Ids of the images whose candidates are all here."""
+    faults: dict[int, str]
+    """Image id -> why it cannot be used."""
+    candidates: Candidates
+    dropped: int = 0
+    """Candidates that an actor has sent and a tree level did not let through."""
+    floor_images: int = 0
+    """Images in the state whose floors selected the candidates."""
+    decode_s: float = 0.0
+    """CPU seconds of decoding."""
+    forward_s: float = 0.0
+    """Seconds of the forward passes, with maxima and selection."""
+
+    @property
+    def sent(self) -> int:
+        """How many candidates the actors have sent."""
+        return len(self.candidates) + self.dropped
+
+    def to_row(self) -> pa.Table:
+        """A table of one row with `SCHEMA`."""
+        lists: list[NDArray | Sequence] = [
+            self.covered,
+            list(self.faults),
+            list(self.faults.values()),
+            self.candidates.neurons,
+            self.candidates.keys,
+            self.candidates.positions,
+        ]
+        columns = [_one_list(values, field.type) for values, field in zip(lists, SCHEMA, strict=False)]
+        columns += [pa.array([value]) for value in (self.dropped, self.floor_images, self.decode_s, self.forward_s)]
+        return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+    @classmethod
+    def from_rows(cls, table: pa.Table) -> Found:
+        """All rows of `table` taken together."""
+
+        def all_of(name: str) -> NDArray:
+            return table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+        faults = dict(zip(all_of("faulty").tolist(), all_of("reasons").tolist(), strict=True))
+        candidates = Candidates(all_of("neurons"), all_of("keys"), all_of("positions"))
+        dropped = int(np.sum(table.column("dropped").to_numpy()))
+        floor_images = int(np.min(table.column("floor_images").to_numpy()))
+        seconds = (float(np.sum(table.column(name).to_numpy())) for name in ("decode_s", "forward_s"))
+        return cls(all_of("covered"), faults, candidates, dropped, floor_images, *seconds)
+
+
+@dataclass(frozen=True)
+class TreeLevel:
+    """A level of the tree-reduce: several calls' rows become one, with at most `depth` candidates a neuron."""
+
+    depth: int
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        found = Found.from_rows(rows)
+        thinned = thin(found.candidates, self.depth)
+        return replace(found, candidates=thinned, dropped=found.sent - len(thinned)).to_row()
+
+
+def fan_in(calls: int) -> int:
+    """How many rows a tree level merges: few for short runs, which want their floor and their progress soon."""
+    return min(max(calls // 64, 1), 16)
+
+
+def _one_list(values: NDArray | Sequence, kind: pa.DataType) -> pa.Array:
+    items = pa.array(values, kind.value_type)
+    return pa.LargeListArray.from_arrays(pa.array([0, len(items)], pa.int64()), items)

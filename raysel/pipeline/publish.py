@@ -1,0 +1,137 @@
+"""The tables of an index from a finished run, and last of all its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from raysel.images import ImagesList
+from raysel.network import Tap
+from raysel.neurons import Rankings
+from raysel.pipeline.derive import Derived
+from raysel.pipeline.observe import first_neurons
+from raysel.pipeline.state import RunningState
+from raysel.store import (
+    MANIFEST_NAME,
+    QUARANTINE,
+    RUNS_PREFIX,
+    Folder,
+    Index,
+    Manifest,
+    RunLock,
+    TableWriter,
+    publish,
+    read_manifest,
+    remove_unreferenced,
+)
+
+GRACE = timedelta(hours=1)
+"""How long the files of a replaced index stay, for readers that still have it open."""
+
+_NEURONS_AT_ONCE = 256
+
+
+def publish_index(
+    writer: TableWriter,
+    record: Manifest,
+    taps: Sequence[Tap],
+    images: ImagesList,
+    classes: pa.Table,
+    state: RunningState,
+    derived: Derived,
+    lock: RunLock,
+) -> Manifest:
+    """Write all tables but features and sheets, which derive has written, and then the manifest that names them.
+
+    What was kept for a restart goes once the index is published.
+    """
+    files = [
+        writer.neurons(derived.neurons),
+        writer.rankings(ranking_tables(taps, state.rankings, images)),
+        writer.images([images.images.rename_columns({"id": "image"})]),
+        writer.shards(images.shards.append_column("shard", pa.array(range(len(images.shards)), pa.int32()))),
+        writer.classes(classes),
+        writer.quarantine(quarantined(images, state.quarantine)),
+    ]
+    lock.confirm()
+    manifest = publish(writer.folder, record.model_copy(update={"files": record.files + files}))
+    writer.folder.delete_below(RUNS_PREFIX)
+    remove_unreferenced(writer.folder, GRACE)
+    return manifest
+
+
+def published_state(folder: Folder, scan_fingerprint: str, taps: Sequence[Tap], images: int) -> RunningState | None:
+    """The state at the end of the scan of the index in `folder`; None if it is of another scan, or there is none."""
+    if not folder.exists(MANIFEST_NAME) or read_manifest(folder).scan_fingerprint != scan_fingerprint:
+        return None
+    index = Index(folder, read_manifest(folder))
+    rows = index.rankings(["layer", "channel", "rank", "image", "activation", "row", "column"])
+    first = dict(zip((tap.layer for tap in taps), first_neurons(taps), strict=False))
+    columns = {tap.layer: tap.map_size[1] for tap in taps}
+    layers = rows["layer"].combine_chunks()
+    names, of_row = layers.dictionary.to_pylist(), layers.indices.to_numpy()
+    neuron = np.array([first[name] for name in names])[of_row] + rows["channel"].to_numpy()
+    position = rows["row"].to_numpy() * np.array([columns[name] for name in names])[of_row] + rows["column"].to_numpy()
+    depth = int(index.manifest.config["scan"]["rank_depth"])
+    rankings = Rankings.from_entries(
+        first_neurons(taps)[-1],
+        depth,
+        neuron,
+        rows["rank"].to_numpy(),
+        rows["activation"].to_numpy(),
+        rows["image"].to_numpy(),
+        position,
+    )
+    faults = {row["image"]: row["reason"] for row in index.quarantine.to_pylist() if row["image"] is not None}
+    covered = np.ones(images, bool)
+    covered[list(faults)] = False
+    return RunningState(rankings, covered, faults)
+
+
+def ranking_tables(taps: Sequence[Tap], rankings: Rankings, images: ImagesList) -> Iterator[pa.Table]:
+    """Rows of the rankings table, some neurons of one layer at a time, in order."""
+    for tap, first in zip(taps, first_neurons(taps), strict=False):
+        for channel in range(0, tap.channels, _NEURONS_AT_ONCE):
+            last = min(channel + _NEURONS_AT_ONCE, tap.channels)
+            yield _ranking_table(tap, channel, rankings[first + channel : first + last], images)
+
+
+def _ranking_table(tap: Tap, first_channel: int, rankings: Rankings, images: ImagesList) -> pa.Table:
+    ids = rankings.ids
+    neuron, rank = np.nonzero(ids >= 0)
+    image, positions = ids[neuron, rank], rankings.positions[neuron, rank]
+    field = tap.receptive_field
+    y0, x0 = field.origins(positions, tap.map_size[1]).T
+    height, width = field.crop_size
+    row, column = np.divmod(positions, tap.map_size[1])
+    return pa.table(
+        {
+            "layer": pa.repeat(tap.layer, len(image)).dictionary_encode(),
+            "channel": neuron + first_channel,
+            "rank": rank,
+            "image": image,
+            "activation": rankings.activations[neuron, rank],
+            "w": rankings.relative_activations[neuron, rank],
+            "row": row,
+            "column": column,
+            "x0": x0,
+            "y0": y0,
+            "x1": x0 + width,
+            "y1": y0 + height,
+            "label": images.images["label"].take(image).combine_chunks().dictionary_encode(),
+        }
+    )
+
+
+def quarantined(images: ImagesList, faults: dict[int, str]) -> pa.Table:
+    """Rows of the quarantine table: images that could not be used, and what never became an image of the list."""
+    ids = sorted(faults)
+    rows = images.images.take(pa.array(ids, pa.int64()))
+    shards = images.shards["name"].take(rows["shard"])
+    unused = pa.table([ids, rows["key"], shards, [faults[each] for each in ids]], schema=QUARANTINE)
+    nowhere = pa.nulls(len(images.faults), pa.int64())
+    unlisted = pa.table([nowhere, *(images.faults[name] for name in ("key", "shard", "reason"))], schema=QUARANTINE)
+    return pa.concat_tables([unused, unlisted])

@@ -1,0 +1,79 @@
+"""Receptive fields put to the test: a crop on its own, on the mean image, must give the activation of the whole image.
+
+The mean image is zero at the network's input, as padding is, so nothing but the crop can act on the position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raysel.network import Network, Tap
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A position of one neuron's map, and what it sees."""
+
+    tap: int
+    """Number of the tap."""
+    channel: int
+    position: tuple[int, int]
+    """(row, column) of the map."""
+    image: int
+    """Row of the pixels."""
+    box: tuple[int, int, int]
+    """First row, first column, and side, pixels of the network's input."""
+
+
+def crop_of(taps: Sequence[Tap], tap: int, channel: int, position: tuple[int, int], image: int) -> Crop | None:
+    """The crop, if it is known to be all that the position sees, is not the whole input, and lies within it."""
+    field, columns = taps[tap].receptive_field, taps[tap].map_size[1]
+    if field.whole or not field.exact:
+        return None
+    top, left = field.origins(np.array(position[0] * columns + position[1]), columns).tolist()
+    height, width = field.input_size
+    if top < 0 or left < 0 or top + field.size > height or left + field.size > width:
+        return None
+    return Crop(tap, channel, position, image, (top, left, field.size))
+
+
+def activations_alone(
+    network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop], batch: int
+) -> Iterator[tuple[Crop, float]]:
+    """Each crop with the activation at its position when everything else of the image is the mean image.
+
+    Args:
+        network: with its theoretical receptive fields.
+        pixels: uint8 [images, H, W, 3].
+        crops: of these images.
+        batch: images in one forward.
+    """
+    for start in range(0, len(crops), batch):
+        part = crops[start : start + batch]
+        yield from zip(part, _forward(network, pixels, part, batch), strict=True)
+
+
+def _forward(network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop], batch: int) -> list[float]:
+    rows = [crop.image for crop in crops]
+    values = [float("nan")] * len(crops)
+
+    def read(tap: int, map_: torch.Tensor) -> None:
+        for number, crop in enumerate(crops):
+            if crop.tap == tap:
+                values[number] = float(map_[number, crop.channel, crop.position[0], crop.position[1]])
+
+    with torch.inference_mode():
+        filled = rows + rows[-1:] * (batch - len(rows))  # every forward has one shape
+        inputs = network.normalize(torch.from_numpy(pixels[filled]))
+        alone = torch.zeros_like(inputs)
+        for number, crop in enumerate(crops):
+            top, left, side = crop.box
+            window = (number, slice(None), slice(top, top + side), slice(left, left + side))
+            alone[window] = inputs[window]
+        network.forward(alone, read)
+    return values

@@ -1,0 +1,167 @@
+"""What calls find, on its way to the running state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from raysel.neurons import Candidates, Rankings, select
+from raysel.pipeline.found import SCHEMA, Found, TreeLevel, fan_in
+from raysel.pipeline.state import RunningState
+from tests import reference
+
+NEURONS = 5
+
+faults = st.dictionaries(st.integers(0, 2**40), st.text(max_size=20), max_size=3)
+few_values = st.sampled_from([0.0, 0.5, 1.0, 6.0, float("nan"), float("inf"), -1.0])
+
+
+def found_in(
+    activations: NDArray[np.float32], ids: NDArray[np.int64], positions: NDArray[np.int32], **more: Any
+) -> Found:
+    """What a call without a floor finds in these activations [images, neurons]."""
+    candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).floors)
+    return Found(ids, more.pop("faults", {}), candidates, **more)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> list[Found]:
+    """Calls over distinct images, with many ties; some find nothing."""
+    count = draw(st.integers(1, 12))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    ids = random.permutation(1000)[:count].astype(np.int64)
+    rows = draw(st.lists(st.lists(few_values, min_size=NEURONS, max_size=NEURONS), min_size=count, max_size=count))
+    activations = np.array(rows, np.float32)
+    positions = random.integers(0, 50, activations.shape).astype(np.int32)
+    cuts = sorted(draw(st.lists(st.integers(0, count), max_size=4)))
+    parts = zip([0, *cuts], [*cuts, count], strict=True)
+    return [
+        found_in(
+            activations[a:b], ids[a:b], positions[a:b], faults={2000 + k: f"bad {k}"}, decode_s=0.5, forward_s=0.25
+        )
+        for k, (a, b) in enumerate(parts)
+    ]
+
+
+def assert_same(a: Found, b: Found) -> None:
+    assert a.covered.tolist() == b.covered.tolist()
+    assert a.faults == b.faults
+    for name in ("neurons", "keys", "positions"):
+        x, y = getattr(a.candidates, name), getattr(b.candidates, name)
+        assert x.dtype == y.dtype
+        assert x.tolist() == y.tolist()
+    assert (a.decode_s, a.forward_s) == (b.decode_s, b.forward_s)
+
+
+@settings(deadline=None)
+@given(calls(), faults)
+def test_a_row_carries_everything(parts: list[Found], bad: dict[int, str]) -> None:
+    for part in parts:
+        found = replace(part, faults=bad)
+        row = found.to_row()
+        assert (len(row), row.schema) == (1, SCHEMA)
+        assert_same(Found.from_rows(row), found)
+
+
+def test_a_call_that_finds_nothing_is_a_row_of_the_same_shape() -> None:
+    nothing = Found(np.empty(0, np.int64), {}, Candidates.none())
+    assert nothing.to_row().schema == SCHEMA
+    assert_same(Found.from_rows(nothing.to_row()), nothing)
+
+
+def state(parts: list[pa.Table], depth: int) -> RunningState:
+    folded = RunningState.empty(NEURONS, depth, 3000)
+    for part in parts:
+        folded.fold(Found.from_rows(part))
+    return folded
+
+
+@settings(deadline=None)
+@given(calls(), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_a_tree_level_changes_nothing_but_how_much_is_sent(parts: list[Found], depth: int, random: Any) -> None:
+    """Whichever rows it merges, in whatever order they then come, and if one of them comes twice."""
+    rows = [part.to_row() for part in parts]
+    plain = state(rows, depth)
+    random.shuffle(rows)
+    cut = random.randint(0, len(rows))
+    groups = [pa.concat_tables(group) for group in (rows[:cut], rows[cut:]) if group]
+    merged = [TreeLevel(depth)(group) for group in groups]
+    assert all(len(row) == 1 for row in merged)
+    tree = state([*merged, merged[0]], depth)
+    assert tree.rankings.keys.tolist() == plain.rankings.keys.tolist()
+    assert tree.rankings.positions.tolist() == plain.rankings.positions.tolist()
+    assert tree.covered.tolist() == plain.covered.tolist()
+    assert tree.quarantine == plain.quarantine
+    assert sum(len(Found.from_rows(row).candidates) for row in merged) <= len(merged) * NEURONS * depth
+    sent = state(merged, depth)
+    assert sent.candidates_sent == plain.candidates_sent  # what actors have sent counts, not what came through
+    assert (sent.decode_s, sent.forward_s) == (plain.decode_s, plain.forward_s)
+
+
+@settings(deadline=None)
+@given(calls(), st.integers(1, 6))
+def test_the_folded_state_is_the_reference_s(parts: list[Found], depth: int) -> None:
+    folded = state([part.to_row() for part in parts], depth)
+    for neuron in range(NEURONS):
+        entries = []
+        for part in parts:
+            own = part.candidates.neurons == neuron
+            one = Rankings(part.candidates.keys[own][None], part.candidates.positions[own][None])
+            entries += list(
+                zip(one.activations[0].tolist(), one.ids[0].tolist(), one.positions[0].tolist(), strict=True)
+            )
+        ranked = reference.ranking([a for a, *_ in entries], [i for _, i, _ in entries], depth)
+        kept = folded.rankings.ids[neuron] >= 0
+        assert folded.rankings.ids[neuron][kept].tolist() == [entries[j][1] for j in ranked]
+        assert folded.rankings.positions[neuron][kept].tolist() == [entries[j][2] for j in ranked]
+
+
+def test_what_is_missing() -> None:
+    folded = RunningState.empty(NEURONS, 3, 8)
+    assert folded.missing().tolist() == list(range(8))
+    ids = np.array([6, 1, 2])
+    shape = (3, NEURONS)
+    folded.fold(
+        found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image", 0: "empty"})
+    )
+    assert folded.missing().tolist() == [3, 5, 7]
+    assert folded.done == 5
+    folded.fold(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image"}))
+    assert (folded.done, folded.missing().tolist()) == (5, [3, 5, 7])  # a replay covers nothing twice
+    folded.fold(Found(np.array([3, 5, 7]), {}, Candidates.none()))
+    assert len(folded.missing()) == 0
+
+
+@pytest.mark.parametrize("covered_first", [True, False])
+def test_an_image_that_could_be_used_once_is_no_fault(covered_first: bool) -> None:
+    """Whatever went wrong with it at another attempt; nothing is counted twice."""
+    folded = RunningState.empty(NEURONS, 3, 2)
+    used, refused = Found(np.array([1]), {}, Candidates.none()), Found(np.empty(0, int), {1: "?"}, Candidates.none())
+    for found in (used, refused) if covered_first else (refused, used):
+        folded.fold(found)
+    assert (folded.done, folded.quarantine, folded.missing().tolist()) == (1, {}, [0])
+
+
+@pytest.mark.parametrize(("calls", "least", "most"), [(0, 1, 1), (1, 1, 1), (127, 1, 1), (128, 2, 2), (10**6, 2, 16)])
+def test_short_runs_have_no_tree_level_and_long_ones_a_narrow_one(calls: int, least: int, most: int) -> None:
+    assert least <= fan_in(calls) <= most
+
+
+@given(st.integers(0, 10**7), st.integers(0, 1000))
+def test_longer_runs_merge_no_fewer(calls: int, more: int) -> None:
+    assert 1 <= fan_in(calls) <= fan_in(calls + more)
+
+
+def test_rows_taken_together_are_as_stale_as_the_stalest_floor_among_them() -> None:
+    rows = [
+        Found(np.array([k]), {}, Candidates.none(), floor_images=images).to_row() for k, images in enumerate((7, 3, 9))
+    ]
+    assert Found.from_rows(pa.concat_tables(rows)).floor_images == 3
+    assert Found.from_rows(TreeLevel(4)(pa.concat_tables(rows))).floor_images == 3

@@ -1,0 +1,79 @@
+"""A crop alone, on the mean image, gives what the whole image gave; a crop that is too small does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.network import Network, load
+from raysel.pipeline.observe import Observer, first_neurons
+from raysel.pipeline.self_check import Crop, activations_alone, crop_of
+
+BATCH = 4
+IMAGES = 4
+NETWORKS = {
+    "tiny": NetworkConfig(network="tests.networks:zoo", layers=("first", "second")),
+    "padding at one side": NetworkConfig(
+        network="efficientnet_lite_pytorch:EfficientNet.from_name",
+        network_args={"model_name": "efficientnet-lite0"},
+        preprocessing=Preprocessing(resize=(96, 96), crop=None),
+        layers=("_blocks.[0-4].*",),
+    ),
+    "branches": NetworkConfig(network="torchvision:squeezenet1_1", weights="random", layers=("features.[3-6]*",)),
+}
+
+
+def crops_and_activations(network: Network, images: int) -> tuple[np.ndarray, list[Crop], list[float]]:
+    """Every neuron's maximum over space of some images of noise, where its crop can be run alone."""
+    size = network.preprocessing.input_size
+    pixels = np.random.default_rng(0).integers(0, 256, (images, *size, 3), dtype=np.uint8)
+    activations, positions = Observer(network, BATCH)(pixels)
+    first, crops, wanted = first_neurons(network.taps), [], []
+    for number, tap in enumerate(network.taps):
+        for channel in range(0, tap.channels, 7):
+            for image in range(images):
+                neuron = first[number] + channel
+                place = divmod(int(positions[image, neuron]), tap.map_size[1])
+                crop = crop_of(network.taps, number, channel, place, image)
+                if crop is not None and activations[image, neuron] > 0:
+                    crops.append(crop)
+                    wanted.append(float(activations[image, neuron]))
+    return pixels, crops, wanted
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_crop_alone_gives_the_activation(name: str) -> None:
+    network = load(NETWORKS[name])
+    pixels, crops, wanted = crops_and_activations(network, IMAGES)
+    assert len({crop.tap for crop in crops}) >= 2
+    assert len(crops) > BATCH
+    got = list(activations_alone(network, pixels, crops, BATCH))
+    assert [crop for crop, _ in got] == crops
+    np.testing.assert_allclose([value for _, value in got], wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_crop_that_is_not_all_that_is_seen_is_noticed() -> None:
+    network = load(NETWORKS["branches"])
+    pixels, crops, wanted = crops_and_activations(network, IMAGES)
+    smaller = [replace(crop, box=(crop.box[0] + 1, crop.box[1] + 1, crop.box[2] - 2)) for crop in crops]
+    moved = [replace(crop, box=(crop.box[0] - 1, crop.box[1], crop.box[2])) for crop in crops if crop.box[0] > 0]
+    kept = [value for crop, value in zip(crops, wanted, strict=True) if crop.box[0] > 0]
+    for wrong, values in ((smaller, wanted), (moved, kept)):
+        got = np.array([value for _, value in activations_alone(network, pixels, wrong, BATCH)])
+        assert np.mean(~np.isclose(got, values, rtol=1e-4)) > 0.5
+
+
+def test_which_crops_cannot_be_run_alone() -> None:
+    network = load(NetworkConfig(network="tests.networks:zoo"))
+    numbers = {tap.layer: number for number, tap in enumerate(network.taps)}
+    assert crop_of(network.taps, numbers["whole"], 0, (0, 0), 0) is None  # it is the image
+    assert crop_of(network.taps, numbers["first"], 0, (0, 5), 0) is None  # row -2 and -1 are padding
+    assert crop_of(network.taps, numbers["first"], 0, (11, 5), 0) is None
+    inside = crop_of(network.taps, numbers["first"], 0, (1, 10), 2)
+    assert inside == Crop(numbers["first"], 0, (1, 10), 2, (0, 18, 5))
+    bounded = load(NetworkConfig(network="tests.network.small:upsampled"))
+    assert not bounded.taps[1].receptive_field.exact
+    assert crop_of(bounded.taps, 1, 0, (20, 20), 0) is None
