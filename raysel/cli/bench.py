@@ -1,0 +1,41 @@
+"""``raysel bench``: how fast it is, on this machine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure this machine."""
+
+
+@bench.command()
+def merge(
+    images: Annotated[int, typer.Option(help="Simulated images.")] = 1_281_167,
+    neurons: Annotated[list[int] | None, typer.Option(help="Neurons; may be given again (2000 and 27000).")] = None,
+    depth: Annotated[list[int] | None, typer.Option(help="Depth of a ranking; may be given again (100, 400).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+) -> None:
+    """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
+    from raysel.cli.output import print_table
+    from raysel.pipeline.simulation import Load, carry
+
+    told = []
+    for of_neurons in neurons or [2000, 27_000]:
+        for of_depth in depth or [100, 400]:
+            with tempfile.TemporaryDirectory() as folder:
+                carried = carry(Load(images=images, neurons=of_neurons, depth=of_depth), Path(folder))
+            told.append(carried.as_json())
+    if as_json:
+        print(json.dumps(told))
+        return
+    rows = [{**each.pop("load"), **each} for each in told]
+    print_table([name for name in rows[0] if name not in ("row_images", "lag_rows", "seed")], rows)

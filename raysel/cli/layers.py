@@ -1,0 +1,110 @@
+"""``raysel layers``: where a network would be read, and what each place sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from raysel.cli.options import json_object, network_config, preprocessing_file
+from raysel.cli.output import print_json, print_table
+from raysel.errors import RayselError
+
+_NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
+
+
+def layers(
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2, .mat or .caffemodel file.",
+            metavar="NETWORK",
+        ),
+    ],
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="State dict: .safetensors, .pth, a torchvision weights name, or 'random'; only --effective needs it.",
+            metavar="FILE",
+        ),
+    ] = None,
+    network_args: Annotated[
+        str | None, typer.Option(help="Keyword arguments of the factory, as a JSON object.", metavar="JSON")
+    ] = None,
+    unsafe_pickle: Annotated[
+        bool | None, typer.Option("--unsafe-pickle", help="Load weights that are a pickle with code in it.")
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(help="Only convolutions whose name matches, or modules by name; may be repeated.", metavar="GLOB"),
+    ] = None,
+    tap: Annotated[
+        str | None, typer.Option(help="Read after the 'activation', or at the 'convolution'.", metavar="WHERE")
+    ] = None,
+    preprocessing: Annotated[
+        Path | None, typer.Option(help="TOML that says resize, crop, mean, std ...", metavar="FILE")
+    ] = None,
+    effective: Annotated[
+        bool, typer.Option("--effective", help="Also the effective receptive field, over 64 images of seeded noise.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of objects.")] = False,
+) -> None:
+    """List the layers of a network: channels, map size, receptive field (size, stride, offset), and where it is read.
+
+    All in pixels of the network's input. A field of stride 0 is the whole input. Without --weights the network is
+    untrained: what a layer can see does not depend on them.
+    """
+    if effective and weights is None and network.startswith(_NEEDS_WEIGHTS):
+        raise RayselError(
+            "effective receptive fields depend on the weights: give --weights FILE, "
+            "or --weights random for those of the untrained network"
+        )
+    if weights is None and network.startswith(_NEEDS_WEIGHTS):
+        weights = "random"
+    config = network_config(
+        {
+            "network": network,
+            "weights": weights,
+            "network_args": json_object(network_args, "--network-args"),
+            "unsafe_pickle": unsafe_pickle,
+            "layers": layers or None,
+            "tap": tap,
+            "preprocessing": preprocessing_file(preprocessing),
+        }
+    )
+    from raysel.network import effective_receptive_fields, load
+
+    loaded = load(config)
+    rows: list[dict[str, Any]] = [
+        {
+            "layer": tap.layer,
+            "channels": tap.channels,
+            "map": list(tap.map_size),
+            "rf_size": tap.receptive_field.size,
+            "rf_stride": tap.receptive_field.stride,
+            "rf_offset": tap.receptive_field.offset,
+            "tap": tap.reading,
+        }
+        for tap in loaded.taps
+    ]
+    if effective:
+        for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
+            row |= {"effective_size": field.size, "effective_stride": field.stride, "effective_offset": field.offset}
+    if as_json:
+        print_json(rows)
+        return
+    bounds = [not tap.receptive_field.exact for tap in loaded.taps]
+    shown = [_for_people(row, bound) for row, bound in zip(rows, bounds, strict=True)]
+    print_table(list(shown[0]), shown, ["rf_offset", "rf_stride"])
+    (height, width), channels = loaded.preprocessing.input_size, sum(tap.channels for tap in loaded.taps)
+    print(f"\n{len(rows):,} layers, {channels:,} neurons, images of {height} x {width} pixels")
+
+
+def _for_people(row: dict[str, Any], bound: bool) -> dict[str, Any]:
+    """The map as 13 x 13, whole numbers without decimals, a size that is a bound with its sign."""
+    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
+    shown["map"] = " x ".join(map(str, row["map"]))
+    if bound:
+        shown["rf_size"] = f"<= {row['rf_size']}"
+    return {name: value for name, value in shown.items() if name not in ("effective_stride", "effective_offset")}

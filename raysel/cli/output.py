@@ -1,0 +1,125 @@
+"""Rows on standard output: a table for people, JSON or CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_NEVER_WRAP = 10_000
+_LONG_HEADING = 10
+
+
+def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of an Arrow table as JSON has them: see `plain_row`."""
+    return [plain_row(row, table.schema) for row in table.to_pylist()]
+
+
+def plain_row(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    """A row as JSON has it: float32 in their shortest spelling, null for what is not finite."""
+    return {name: _plain(value, _is_single(schema.field(name).type)) for name, value in row.items()}
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output, on one line."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def print_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """A header line, then a line per row; null is empty, a list is JSON in its field."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_field(row[column]) for column in columns] for row in rows)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: Sequence[str] = ()) -> None:
+    """A table that fits the terminal; elsewhere aligned text that never wraps.
+
+    Args:
+        columns: keys of the rows, from left to right.
+        rows: one value per column.
+        spare: columns to do without, the first one first, where the terminal is too narrow for all.
+    """
+    console = _console()
+    if not console.is_terminal:
+        _console(_NEVER_WRAP).print(_table(columns, rows, None, str))
+        return
+    left_out = list(spare)
+    while True:
+        table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+        if not left_out or _console(_NEVER_WRAP).measure(table).maximum <= console.width:
+            break
+        columns = [column for column in columns if column != left_out[0]]
+        left_out.pop(0)
+    console.print(table)
+
+
+def spelled(value: Any) -> str:
+    """A value for people: about four figures, a dash for null."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return _figures(value)
+    if isinstance(value, list):
+        return ", ".join(spelled(entry) for entry in value)
+    # Names come from files: what would move the cursor of a terminal is not shown as it is.
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
+
+
+def _figures(value: float) -> str:
+    size = abs(value)
+    if size >= 1e6:
+        return f"{value:.3e}"
+    decimals = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    return f"{value:.{decimals}f}"
+
+
+def _table(
+    columns: Sequence[str], rows: Sequence[dict[str, Any]], frame: box.Box | None, heading: Callable[[str], str]
+) -> Table:
+    table = Table(box=frame, pad_edge=False, header_style="bold")
+    for column in columns:
+        number = any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
+        table.add_column(heading(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows:
+        table.add_row(*(spelled(row[column]) for column in columns))
+    return table
+
+
+def _in_two_lines(column: str) -> str:
+    return column.replace("_", "_\n", 1) if len(column) > _LONG_HEADING else column
+
+
+def _console(width: int | None = None) -> Console:
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def _is_single(kind: pa.DataType) -> bool:
+    return pa.types.is_float32(kind) or (pa.types.is_list(kind) and pa.types.is_float32(kind.value_type))
+
+
+def _plain(value: Any, single: bool) -> Any:
+    if isinstance(value, list):
+        return [_plain(entry, single) for entry in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return float(str(np.float32(value))) if single else value
+    return value
+
+
+def _field(value: Any) -> Any:
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

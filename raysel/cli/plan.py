@@ -1,0 +1,57 @@
+"""``raysel plan``: what there is to index, found without reading any image."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import cache
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    images: Annotated[str, typer.Argument(help="Folder, shards or table of images. Path or URI.", metavar="SOURCE")],
+    out: Annotated[
+        str | None, typer.Option(help="Keep the list beside the index that is to be here.", metavar="DIR")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="folder, tar, parquet or table; by default what is there.", metavar="KIND")
+    ] = "auto",
+    uri_column: Annotated[
+        str | None, typer.Option(help="Of a table of URIs: its column with them.", metavar="NAME")
+    ] = None,
+    shards: Annotated[str | None, typer.Option(help="Only shards whose name matches.", metavar="GLOB")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """List a source once: images, shards, classes and faults; an unchanged one is not listed again.
+
+    Tar headers, Parquet footers and folder trees are walked in parallel on Ray; images are not read.
+    """
+    from raysel.config import ClusterConfig
+    from raysel.images import open_source
+    from raysel.pipeline.cluster import connected
+    from raysel.pipeline.plan import PLAN, below, images_list
+    from raysel.pipeline.progress import Reporter
+
+    source = open_source(images, kind, uri_column)
+    kept = below(out, PLAN) if out else None
+    with ExitStack() as open_things:
+        cluster = cache(lambda: open_things.enter_context(connected(ClusterConfig())))
+        found, walked = images_list(source, shards, kept, cluster, Reporter())
+    if kept and walked:
+        found.save(kept)
+    told = {
+        "images": len(found.images),
+        "shards": len(found.shards),
+        "classes": len(found.classes),
+        "faults": len(found.faults),
+        "passed_over": found.passed_over,
+        "digest": found.digest,
+    }
+    if as_json:
+        print(json.dumps(told))
+        return
+    counts = ", ".join(f"{told[name]:,} {name}" for name in ("images", "shards", "classes", "faults"))
+    kept_where = f": kept beside {out}" if out else ""
+    print(f"{counts}, {told['passed_over']:,} other files passed over{kept_where}")

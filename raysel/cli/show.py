@@ -1,0 +1,96 @@
+"""``raysel show``: what one neuron is selective to."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
+from raysel.errors import RayselError
+from raysel.store import Index, Neuron, neuron_address, open_index
+
+_TOP_CLASSES = 10
+_TOP_IMAGES = 5
+_IN_TITLE = ("layer", "channel")
+_CLASS_COLUMNS = ("label", "name", "share")
+_IMAGE_COLUMNS = ("rank", "image", "key", "label", "activation", "w", "row", "column")
+
+
+def show(
+    index: Annotated[str, typer.Argument(help="Folder or URI of the index.", metavar="INDEX")],
+    neuron: Annotated[str, typer.Argument(help="Layer and channel, such as features.3:12", metavar="LAYER:CHANNEL")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture: the neuron feature large beside its crops.", metavar="FILE.png"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: numbers, classes, ranking.")] = False,
+) -> None:
+    """Show one neuron: its numbers, its classes, and a picture."""
+    if out is not None and out.suffix.lower() != ".png":
+        raise RayselError(f"--out {out}: the picture is a PNG, so give a name that ends in .png")
+    opened = open_index(index)
+    shown = opened.neuron(*neuron_address(neuron))
+    if out is not None:
+        _write_picture(shown, out)
+    if as_json:
+        print_json(_as_json(opened, shown))
+    else:
+        _print_numbers(opened, shown)
+        _print_end(opened.folder.shown, shown, out)
+
+
+def _write_picture(neuron: Neuron, out: Path) -> None:
+    if neuron.row["dead"]:
+        raise RayselError(f"{neuron.address} is dead, no image activates it: there is no picture to write")
+    # Drawing needs fonts, which take their time to load: only who wants a picture waits for them.
+    from raysel.cli.portrait import draw_portrait
+
+    data = io.BytesIO()
+    draw_portrait(neuron).save(data, "PNG")
+    try:
+        out.write_bytes(data.getvalue())
+    except OSError as error:
+        raise RayselError(f"cannot write {out}: {error.strerror or error}") from None
+
+
+def _as_json(index: Index, neuron: Neuron) -> dict[str, Any]:
+    return {
+        **plain_row(neuron.row, index.neurons.schema),
+        "classes": [entry._asdict() for entry in neuron.classes],
+        "ranking": _top_images(index, neuron, neuron.row["n"]),
+    }
+
+
+def _top_images(index: Index, neuron: Neuron, count: int) -> list[dict[str, Any]]:
+    ranking = neuron.ranking.slice(0, count)
+    images = index.images_of(ranking["image"].to_pylist())
+    keys = dict(zip(images["image"].to_pylist(), images["key"].to_pylist(), strict=True))
+    rows = plain_rows(ranking.drop_columns(["layer", "channel"]))
+    return [{**row, "key": keys[row["image"]]} for row in rows]
+
+
+def _print_numbers(index: Index, neuron: Neuron) -> None:
+    print(neuron.address)
+    names = [name for name, value in neuron.row.items() if name not in _IN_TITLE and not isinstance(value, list)]
+    width = max(len(name) for name in names)
+    for name in names:
+        print(f"  {name:<{width}}  {spelled(neuron.row[name])}")
+    classes = neuron.classes
+    if classes:
+        print()
+        print_table(_CLASS_COLUMNS, [entry._asdict() for entry in classes[:_TOP_CLASSES]])
+        if len(classes) > _TOP_CLASSES:
+            print(f"and {len(classes) - _TOP_CLASSES} more classes: --json has all")
+    if not neuron.row["dead"]:
+        print()
+        print_table(_IMAGE_COLUMNS, _top_images(index, neuron, min(_TOP_IMAGES, neuron.row["n"])))
+
+
+def _print_end(index: str, neuron: Neuron, out: Path | None) -> None:
+    if out is not None:
+        print(f"\npicture: {out}")
+    elif not neuron.row["dead"]:
+        print(f"\nfor its picture: raysel show {index} {neuron.address} --out {neuron.address.replace(':', '-')}.png")

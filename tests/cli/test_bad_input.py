@@ -1,0 +1,268 @@
+"""Whatever is wrong with what was typed: one line on stderr, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from raysel.cli import main
+from raysel.config import ScanConfig
+from raysel.errors import RayselError
+from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.scan import Layout
+from tests.typed import TINY, Ended, furnish
+from tests.typed import raysel as typed
+
+
+@pytest.fixture
+def type_here(tmp_path, monkeypatch, capfd):
+    """Types a command in a furnished folder, in this process: nothing here gets as far as Ray."""
+    monkeypatch.chdir(furnish(tmp_path / "home"))
+    monkeypatch.syspath_prepend(str(tmp_path / "home"))
+
+    def type_(*arguments: str) -> Ended:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        out, err = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return type_
+
+
+def left_alone(folder: Path = Path("out")) -> bool:
+    return not folder.exists()
+
+
+class Harmful:
+    def __reduce__(self):
+        return print, ("code of the checkpoint runs",)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ("nowhere", ["no such file or folder", "nowhere"]),
+        ("empty", ["empty"]),
+        ("texts", ["no image", "2 x .txt"]),
+        ("texts/1.txt", ["one file"]),
+        ("gone://bucket/images", ["gone://bucket/images"]),
+    ],
+)
+def test_images(type_here, images, says):
+    Path("empty").mkdir()
+    Path("texts").mkdir()
+    for name in ("1.txt", "2.txt"):
+        Path("texts", name).write_text("no image")
+    fault = type_here("index", "--network", "tiny_network:tiny", "--images", images, "--out", "out").fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (["torchvision:resnet5", "--weights", "random"], ["torchvision:resnet5", "resnet50"]),
+        (["chatfield:vgg-x", "--weights", "random"], ["chatfield:vgg-x", "vgg-m"]),
+        (["resnet50"], ["resnet50", "torchvision:NAME"]),
+        (["no_such_module:make"], ["no_such_module"]),
+        (["tiny_network:make"], ["tiny_network", "make"]),
+        (["tiny_network:broken"], ["tiny_network:broken", "KeyError", "no such thing"]),
+        (["tiny_network:no_network"], ["torch.nn.Module", "int"]),
+        (["tiny_network:tiny", "--network-args", '{"depth": 3}'], ["tiny_network:tiny", "depth"]),
+        (["tiny_network:tiny", "--network-args", "{width: 3}"], ["--network-args", "JSON"]),
+        (["tiny_network:tiny", "--network-args", "[3]"], ["--network-args", "JSON object"]),
+        (["tiny_network:tiny", "--layers", "features.*"], ["features.*", "0, 2"]),
+        (["tiny_network:tiny", "--tap", "input"], ["--tap", "input", "activation"]),
+        (["torchvision:alexnet"], ["torchvision:alexnet", "--weights"]),
+    ],
+)
+def test_network(type_here, network, says):
+    fault = type_here("index", "--images", "images", "--out", "out", "--network", *network).fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ("nowhere.pth", ["nowhere.pth", ".safetensors"]),
+        ("other.pth", ["other.pth", "missing", "0.weight", "unexpected", "head.weight"]),
+        ("shape.pth", ["shape.pth", "0.weight"]),
+        ("harmful.pth", ["harmful.pth", "pickle", "safetensors", "--unsafe-pickle"]),
+        ("torn.safetensors", ["torn.safetensors"]),
+        ("torn.pth", ["torn.pth"]),
+        ("images", ["images"]),
+    ],
+)
+def test_weights(type_here, weights, says):
+    torch.save({"head.weight": torch.zeros(2)}, "other.pth")
+    shapes = {"0.weight": (6, 3, 5, 5), "0.bias": (6,), "2.weight": (4, 6, 3, 3), "2.bias": (4,)}
+    torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, "shape.pth")
+    torch.save({"0.weight": Harmful()}, "harmful.pth")
+    for torn in ("torn.safetensors", "torn.pth"):
+        Path(torn).write_bytes(b"abc")
+    fault = type_here("index", *TINY, "--weights", weights, "--out", "out").fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["--labels", "nowhere.csv"], ["nowhere.csv"]),
+        (["--labels", "labels.csv", "--label-column", "breed"], ["breed", "file, label"]),
+        (["--labels", "labels.csv", "--label-key", "breed"], ["breed", "file, label"]),
+        (["--labels", "empty.csv"], ["empty.csv"]),
+        (["--labels", "twice.csv"], ["twice.csv", "00.png", "several labels"]),
+    ],
+)
+def test_labels(type_here, labels, says):
+    Path("labels.csv").write_text("file,label\nelsewhere.png,cat\n")
+    Path("twice.csv").write_text("file,label\n00.png,cat\n00.png,dog\n")
+    Path("empty.csv").write_text("")
+    fault = type_here("index", *TINY, *labels, "--out", "out").fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--n-max", "21", "--rank-depth", "20"], ["--n-max 21", "--rank-depth 20"]),
+        (["--n-max", "0"], ["--n-max", "greater than 0"]),
+        (["--rank-depth", "0"], ["--rank-depth", "greater than 0"]),
+        (["--workers", "-1"], ["--workers", "greater than 0"]),
+        (["--workers", "0"], ["--workers", "greater than 0"]),
+        (["--gpus", "-1"], ["--gpus"]),
+        (["--batch-size", "0"], ["--batch-size", "greater than 0"]),
+        (["--min-relative-activation", "1.5"], ["--min-relative-activation", "1.5", "less than or equal to 1"]),
+        (["--min-relative-activation", "nan"], ["--min-relative-activation"]),
+        (["--class-threshold", "0"], ["--class-threshold"]),
+        (["--cache-gb", "-1"], ["--cache-gb"]),
+        (["--cache-gb", "inf"], ["--cache-gb"]),
+        (["--num-cpus", "0"], ["--num-cpus"]),
+        (["--border", "blur"], ["--border", "blur", "hide", "mean"]),
+        (["--kind", "zip"], ["--kind", "zip", "folder", "tar"]),
+        (["--workers", "two"], ["--workers", "integer", "raysel index --help"]),
+        (["--n-max"], ["--n-max", "requires an argument", "--help"]),
+        (["--worker", "2"], ["--worker", "--workers", "raysel index --help"]),
+        (["images"], ["images", "raysel index --help"]),
+    ],
+)
+def test_options(type_here, options, says):
+    fault = type_here("index", *TINY, "--out", "out", *options).fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[scan]\nworker = 2\n", ["scan.worker", "did you mean workers"]),
+        ("[scam]\nworkers = 2\n", ["scam", "did you mean scan"]),
+        ("[network.preprocessing]\ncenter = 2\n", ["network.preprocessing.center", "crop"]),
+        ("workers = 2\n", ["workers", "[scan]"]),
+        ("[scan\n", ["no TOML", "line 1"]),
+        ("[derive]\nn_max = 0\n", ["derive.n_max", "greater than 0"]),
+        ("[derive]\nborder = 'blur'\n", ["derive.border", "'blur'", "'hide' or 'mean'"]),
+        ("[network.preprocessing]\nresize = 0\n", ["network.preprocessing.resize"]),
+        ("\0\xff", ["no TOML"]),
+        (None, ["No such file"]),
+    ],
+)
+def test_configuration_file(type_here, content, says):
+    if content is not None:
+        Path("run.toml").write_bytes(content.encode("latin-1"))
+    fault = type_here("index", *TINY, "--out", "out", "--config", "run.toml").fault
+    for part in ["run.toml", *says]:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize("missing", ["--network", "--images", "--out"])
+def test_what_every_run_needs(type_here, missing):
+    given = {"--network": "tiny_network:tiny", "--images": "images", "--out": "out"}
+    rest = [text for option, value in given.items() if option != missing for text in (option, value)]
+    fault = type_here("index", *rest).fault
+    assert missing in fault
+    assert not any(option in fault for option in given if option != missing)
+
+
+def test_a_place_that_is_a_file(type_here):
+    Path("out").write_text("mine")
+    for place in ("out", "out/index"):
+        assert "out is no folder" in type_here("index", *TINY, "--out", place).fault
+    assert Path("out").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_without_permission(type_here):
+    Path("locked").mkdir(0o555)
+    assert "no permission" in type_here("index", *TINY, "--out", "locked/index").fault
+
+
+def test_a_command_that_is_none(type_here):
+    fault = type_here("indx").fault
+    assert "indx" in fault
+    assert "index" in fault
+
+
+def test_debug_shows_where_it_arose(type_here):
+    for arguments in (["--debug", "index"], ["index", "--debug"]):
+        ended = type_here(*arguments, *TINY, "--images", "nowhere", "--out", "out")
+        assert ended.status == 2
+        assert "Traceback (most recent call last)" in ended.err
+        assert "open_source" in ended.err
+        assert ended.err.splitlines()[-1].startswith("raysel: no such file or folder")
+
+
+def test_more_actors_than_the_cluster_holds():
+    cluster = Cluster(cpus=4, gpus=1, nodes=1)
+    with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
+        Layout.of(ScanConfig(workers=5), cluster)
+    with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):
+        Layout.of(ScanConfig(gpus=2), cluster)
+
+
+# From here on in a process of their own: they get as far as Ray, or look at an index that a run has made.
+
+
+def test_an_index_with_other_settings(home: Path, indexed: Ended):
+    before = (home / "index" / "manifest.json").read_bytes()
+    fault = typed(home, "index", *TINY, "--out", "index", "--n-max", "9", "--workers", "1").fault
+    assert "n_max 100, now 9" in fault
+    assert "--replace" in fault
+    assert (home / "index" / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379", "nonsense"])
+def test_a_cluster_that_does_not_answer(home: Path, address: str):
+    started = time.monotonic()
+    fault = typed(home, "index", *TINY, "--out", "unmade", "--address", address).fault
+    assert address in fault
+    assert "--address" in fault
+    assert time.monotonic() - started < 30  # most of it is the import of torch and ray
+    assert not (home / "unmade" / "manifest.json").exists()
+
+
+@pytest.mark.ray
+def test_more_gpus_than_there_are_and_labels_of_other_images(home: Path):
+    """One after the other on the same place: the second reuses the plan of the first, so Ray starts but once."""
+    ended = typed(home, "index", *TINY, "--out", "refused", "--gpus", "99", "--num-cpus", "1")
+    assert "--gpus 99" in ended.fault
+    (home / "elsewhere.csv").write_text("file,label\nelsewhere.png,cat\n")
+    fault = typed(home, "index", *TINY, "--out", "refused", "--labels", "elsewhere.csv").fault
+    assert "blue/02.png" in fault
+    assert "elsewhere.png" in fault
+    assert not (home / "refused" / "manifest.json").exists()

@@ -1,0 +1,101 @@
+"""``raysel layers``: the table of a network's taps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from raysel.cli import main
+from tests.typed import Ended, furnish
+
+KEYS = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "tap"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return furnish(tmp_path_factory.mktemp("layers"))
+
+
+@pytest.fixture
+def type_in(folder: Path, monkeypatch, capfd):
+    """Types a command in a folder with ``tiny_network.py``, in this process."""
+
+    def type_(*arguments: str) -> Ended:
+        monkeypatch.chdir(folder)
+        monkeypatch.delitem(__import__("sys").modules, "tiny_network", raising=False)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["layers", *arguments])
+        out, err = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return type_
+
+
+def test_vgg_m_without_weights(type_in):
+    """Receptive fields: the paper's Fig. 3. Strides by hand: 2, 2 x 2 x 2, and as much again for the second pooling."""
+    ended = type_in("chatfield:vgg-m", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    rows = json.loads(ended.out)
+    assert [list(row) for row in rows] == [KEYS] * 5
+    assert [row["layer"] for row in rows] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert [row["rf_size"] for row in rows] == [7, 27, 75, 107, 139]
+    assert [row["rf_stride"] for row in rows] == [2, 8, 16, 16, 16]
+    assert [row["map"] for row in rows] == [[109, 109], [26, 26], *[[13, 13]] * 3]
+    assert {row["tap"] for row in rows} == {"relu"}
+
+
+def test_the_table_for_people(type_in):
+    ended = type_in("tiny_network:tiny", "--network-args", '{"width": 5}')
+    assert (ended.status, ended.err) == (0, "")
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert lines[0] == KEYS
+    assert lines[1] == ["0", "5", "15", "x", "15", "3", "2", "0", "relu"]
+    assert lines[2] == ["2", "4", "13", "x", "13", "7", "2", "0", "relu"]
+    assert ended.out.endswith("2 layers, 9 neurons, images of 32 x 32 pixels\n")
+
+
+def test_layers_taps_and_preprocessing(type_in, folder: Path):
+    (folder / "crop.toml").write_text("resize = 60\ncrop = [48, 52]\n")
+    arguments = ("tiny_network:tiny", "--layers", "2", "--tap", "convolution", "--json")
+    [row] = json.loads(type_in(*arguments, "--preprocessing", "crop.toml").out)
+    assert (row["layer"], row["map"], row["tap"]) == ("2", [21, 23], "convolution")
+    [row] = json.loads(type_in(*arguments).out)
+    assert row["map"] == [13, 13]
+
+
+def test_a_bound_is_told(type_in):
+    """A transposed convolution's field differs from position to position."""
+    ended = type_in("tests.network.small:upsampled")
+    assert [("<=" in line) for line in ended.out.splitlines()[1:4]] == [False, True, True]
+
+
+def test_effective_beside_theoretical(type_in):
+    """The kernel of `tests.network.small.peaked` holds 96.4 % of its energy in 5 x 5 of its 7 x 7."""
+    [row] = json.loads(type_in("tests.network.small:peaked", "--effective", "--json").out)
+    assert list(row) == [*KEYS, "effective_size", "effective_stride", "effective_offset"]
+    assert (row["rf_size"], row["rf_stride"], row["rf_offset"]) == (7, 2, -3)
+    assert (row["effective_size"], row["effective_stride"], row["effective_offset"]) == (5, 2, -2)
+    assert "effective_size" in type_in("tests.network.small:peaked", "--effective").out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["torchvision:resnet18", "--effective"], "--weights random"),
+        (["torchvision:resnet19"], "did you mean"),
+        (["tiny_network:tiny", "--layers", "x*"], "no layer matches 'x*'"),
+        (["tiny_network:tiny", "--tap", "nowhere"], "--tap is 'nowhere'"),
+        (["tiny_network:tiny", "--network-args", "3"], "--network-args"),
+        (["tiny_network:tiny", "--preprocessing", "none.toml"], "cannot read none.toml"),
+        (["tiny_network:tiny", "--preprocessing", "misspelt.toml"], "did you mean resize"),
+        (["tiny_network:tiny", "--preprocessing", "wrong.toml"], "wrong.toml: crop is 3"),
+        ([], "NETWORK"),
+    ],
+)
+def test_what_cannot_be_listed(type_in, folder: Path, arguments, says):
+    (folder / "misspelt.toml").write_text("resise = 3\n")
+    (folder / "wrong.toml").write_text("crop = 3\n")
+    assert says in type_in(*arguments).fault
