@@ -1,0 +1,52 @@
+"""Ray clusters of several machines, all of them pretended on this one; ended by their own processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+QUICK_TO_NOTICE = {
+    "RAY_health_check_initial_delay_ms": "0",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@contextmanager
+def machines(count: int, head_cpus: int = 0) -> Iterator[Any]:
+    """A `ray.cluster_utils.Cluster`: a head with so many CPUs, and so many machines with one each."""
+    from ray.cluster_utils import Cluster
+
+    folder = tempfile.mkdtemp(prefix="rs-", dir="/tmp")  # Ray's sockets need a short path
+    node = {"object_store_memory": 100 << 20}
+    with (
+        mock.patch.dict(os.environ, QUICK_TO_NOTICE),
+        # Else every Ray on this machine that looks for a cluster by itself would find this one.
+        mock.patch("ray._private.utils.write_ray_address"),
+        mock.patch("ray._common.utils.reset_ray_address"),
+    ):
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": head_cpus, "include_dashboard": False, "temp_dir": folder, **node},
+        )
+        try:
+            for _ in range(count):
+                cluster.add_node(num_cpus=1, temp_dir=folder, **node)
+            yield cluster
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def one_machine(cpus: int) -> Iterator[str]:
+    """The address of a Ray of so many CPUs, whatever this machine has."""
+    with machines(0, head_cpus=cpus) as cluster:
+        yield cluster.address

@@ -1,0 +1,158 @@
+"""``python -m tests.chaos.driver MOMENT raysel's arguments``: the command, whose process is killed at an exact moment.
+
+Nothing of this is in the product: the moments are wrapped around its functions here, in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MOMENTS: dict[str, Callable[[], None]] = {}
+
+
+def moment(make: Callable[[], None]) -> Callable[[], None]:
+    """Registers what sets a moment up, by its name."""
+    MOMENTS[make.__name__.replace("_", "-")] = make
+    return make
+
+
+def die(*_: Any, **__: Any) -> None:
+    """As ``kill -9`` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, times: int = 1) -> None:
+    """Die after the call of a function, the `times`-th for which `when` holds of its arguments."""
+    original, left = getattr(owner, name), [times]
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        if when(*arguments):
+            left[0] -= 1
+            if not left[0]:
+                die()
+        return result
+
+    setattr(owner, name, called)
+
+
+def before(owner: Any, name: str, when: Callable[..., bool]) -> None:
+    """Die instead of the call of a function for which `when` holds of its arguments."""
+    original = getattr(owner, name)
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        if when(*arguments):
+            die()
+        return original(*arguments, **options)
+
+    setattr(owner, name, called)
+
+
+def snapshot_at_fold(fold: int) -> None:
+    """The only snapshot is put after so many folds, whatever the clock says."""
+    from raysel.pipeline.state import Snapshots
+
+    left = [fold]
+
+    def offer(self: Snapshots, state: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            self.put(state)
+
+    Snapshots.offer = offer  # type: ignore[method-assign]
+
+
+@moment
+def plan_before_the_list_is_written() -> None:
+    from raysel.images import ImagesList
+
+    before(ImagesList, "save", lambda *_: True)
+
+
+@moment
+def plan_with_a_part_of_the_list_written() -> None:
+    import pyarrow.parquet as pq
+
+    after(pq, "write_table", times=2)
+
+
+@moment
+def scan_before_a_snapshot() -> None:
+    from raysel.pipeline.state import RunningState
+
+    snapshot_at_fold(1_000_000)
+    after(RunningState, "fold", times=5)
+
+
+@moment
+def scan_between_snapshots() -> None:
+    from raysel.pipeline.state import RunningState
+
+    snapshot_at_fold(6)
+    before(RunningState, "fold", _counted(11))
+
+
+@moment
+def merge() -> None:
+    """Right after a fold that no snapshot holds."""
+    from raysel.pipeline.state import RunningState
+
+    snapshot_at_fold(8)
+    after(RunningState, "fold", times=12)
+
+
+@moment
+def derive() -> None:
+    from raysel.pipeline import derive as derive_module
+
+    after(derive_module._Layer, "one_is_done", times=2)
+
+
+@moment
+def publish_before_the_manifest() -> None:
+    from raysel.store import Folder
+
+    before(Folder, "put", _is_manifest)
+
+
+@moment
+def publish_with_the_manifest_half_written() -> None:
+    from raysel.store import Folder
+
+    before(Folder, "_publish", lambda _, __, target: target.endswith("/manifest.json"))
+
+
+@moment
+def publish_after_the_manifest() -> None:
+    from raysel.store import Folder
+
+    after(Folder, "put", _is_manifest)
+
+
+def _is_manifest(_folder: Any, name: str, *_: Any) -> bool:
+    return name == "manifest.json"
+
+
+def _counted(times: int) -> Callable[..., bool]:
+    left = [times]
+
+    def reached(*_: Any) -> bool:
+        left[0] -= 1
+        return not left[0]
+
+    return reached
+
+
+if __name__ == "__main__":
+    # Ray reads these as it is imported.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    from raysel.cli import main
+
+    if sys.argv[1] != "none":
+        MOMENTS[sys.argv[1]]()
+    main(sys.argv[2:])

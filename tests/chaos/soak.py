@@ -1,0 +1,98 @@
+"""Random faults, drawn from a seed: workers die and the driver is killed, again and again, until the index is there."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.chaos.commands import started, typed
+from tests.chaos.faults import count, set_fault
+from tests.chaos.runs import Undisturbed, fragile_run
+
+EVENTS = ("start", "forward", "actor-decode", "task-decode")
+LIMIT_S = 280
+
+
+@dataclass
+class Soaked:
+    """What happened."""
+
+    workers: int = 0
+    """Workers that died."""
+    drivers: int = 0
+    """Drivers that were killed."""
+    rounds: int = 0
+    """Indexes that were made."""
+
+    @property
+    def faults(self) -> int:
+        """All of them."""
+        return self.workers + self.drivers
+
+
+def soak(undisturbed: Undisturbed, root: Path, address: str, seed: int, faults: int) -> Soaked:
+    """Let so many faults happen, over one index or, if it is done before, over several; each must be the undisturbed
+    one."""
+    draw, soaked = random.Random(seed), Soaked()
+    print(f"soak: seed {seed}, {faults} faults", flush=True)
+    while soaked.faults < faults:
+        _one_index(undisturbed, root / str(soaked.rounds), address, draw, faults, soaked)
+        soaked.rounds += 1
+    print(f"soak: seed {seed}: {soaked}", flush=True)
+    return soaked
+
+
+def _one_index(
+    undisturbed: Undisturbed, root: Path, address: str, draw: random.Random, faults: int, soaked: Soaked
+) -> None:
+    root.mkdir(parents=True)
+    place = root / "faults"
+    config = fragile_run(root / "index", undisturbed.images, place)
+    config = replace(config, scan=replace(config.scan, snapshot_every_s=0.0))
+    arguments, died_before = typed(config, root / "run.toml", address), soaked.workers
+    status = None
+    while status != 0:
+        with started(arguments, root / "said") as driver:
+            lives_for = draw.randrange(20, 200)
+            first = sum(count(place / "log").values())
+            end = time.monotonic() + LIMIT_S
+            while (status := driver.poll()) is None:
+                assert time.monotonic() < end, (root / "said").read_text()
+                happened = count(place / "log")
+                soaked.workers = died_before + sum(n for event, n in happened.items() if event.startswith("died-in-"))
+                if soaked.faults >= faults:
+                    _disarm(place)
+                    status = driver.wait(LIMIT_S)
+                    break
+                _arm(place, happened, draw)
+                if sum(happened.values()) - first >= lives_for:
+                    _kill(driver)
+                    soaked.drivers += 1
+                time.sleep(0.02)
+            assert status in (0, -signal.SIGKILL), (root / "said").read_text()
+    happened = count(place / "log")
+    soaked.workers = died_before + sum(n for event, n in happened.items() if event.startswith("died-in-"))
+    undisturbed.assert_same(config.out)
+
+
+def _arm(place: Path, happened: dict[str, int], draw: random.Random) -> None:
+    """Every kind of worker dies at some event to come."""
+    for event in EVENTS:
+        if not (place / f"{event}.exit").exists():
+            most = {"start": 6, "forward": 10}.get(event, 80)
+            set_fault(place, event, "exit", happened.get(event, 0) + draw.randrange(most))
+
+
+def _disarm(place: Path) -> None:
+    for event in EVENTS:
+        (place / f"{event}.exit").unlink(missing_ok=True)
+
+
+def _kill(driver: subprocess.Popen) -> None:
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()

@@ -1,0 +1,120 @@
+"""The driver is killed at any moment; the same command goes on from there, and ends with the same index."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raysel.pipeline.state import RunningState
+from raysel.store import Folder, get_snapshot
+from tests.chaos.commands import started, typed
+from tests.chaos.faults import count, set_fault
+from tests.chaos.runs import Undisturbed, fragile_run, wait_until
+from tests.end_to_end.runs import run
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+
+
+@pytest.fixture
+def address(local_ray: None) -> str:
+    """Of the tests' Ray, for drivers in processes of their own: they share it, and leave nothing behind in it."""
+    import ray
+
+    return ray.get_runtime_context().gcs_address
+
+
+# What the second command says that it resumes; whether a snapshot is there; whether it scans.
+SCAN, DERIVE, NOTHING = "scan: goes on where it was", "derive: goes on where it was", ""
+
+
+@pytest.mark.parametrize(
+    ("moment", "resumes"),
+    [
+        ("plan-before-the-list-is-written", NOTHING),
+        ("plan-with-a-part-of-the-list-written", NOTHING),
+        ("scan-before-a-snapshot", NOTHING),
+        ("scan-between-snapshots", SCAN),
+        ("merge", SCAN),
+        ("derive", DERIVE),
+        ("publish-before-the-manifest", DERIVE),
+        ("publish-with-the-manifest-half-written", DERIVE),
+        ("publish-after-the-manifest", NOTHING),
+    ],
+)
+def test_the_driver_is_killed(
+    moment: str,
+    resumes: str,
+    undisturbed: Undisturbed,
+    address: str,
+    faults: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    said = tmp_path / "said"
+    with started(typed(config, tmp_path / "run.toml", address), said, moment) as first:
+        assert first.wait(240) == -signal.SIGKILL, said.read_text()
+    folder = Folder.at(config.out)
+    snapshot = snapshot_of(folder)
+    published = folder.exists("manifest.json")
+    assert published == (moment == "publish-after-the-manifest")
+    before, decoded_before = count(faults / "log"), undisturbed.decoded(faults)
+    capfd.readouterr()
+    outcome = run(config)
+    told = capfd.readouterr().err
+    undisturbed.assert_same(config.out)
+    assert outcome.computed is not published
+    assert resumes in told
+    if not resumes:
+        assert "goes on" not in told
+    again = count(faults / "log")
+    lacking = len(snapshot.missing()) if snapshot else 0 if published else undisturbed.good
+    assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
+    if resumes == SCAN:
+        assert snapshot is not None
+        assert 0 < snapshot.done < len(snapshot.covered)
+        assert again["forward"] > before["forward"]
+    if resumes == DERIVE:
+        assert again["forward"] == before["forward"]
+
+
+def snapshot_of(folder: Folder) -> RunningState | None:
+    """The running state that a killed run has left."""
+    names = [file.name for file in folder.list("runs") if file.name.endswith("/state.npz")]
+    arrays = get_snapshot(folder, names[0]) if names else None
+    return RunningState.from_arrays(arrays) if arrays else None
+
+
+def test_killed_from_outside_with_a_ray_of_its_own(
+    undisturbed: Undisturbed, local_ray: None, faults: Path, tmp_path: Path
+) -> None:
+    """``kill -9`` of the command as a person types it, in mid-scan after a snapshot: its Ray goes by itself."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    config = replace(config, scan=replace(config.scan, snapshot_every_s=0.0))
+    arguments = typed(config, tmp_path / "run.toml")
+    hold = set_fault(faults, "forward", "hold", after=12)
+    folder, said = Folder.at(config.out), tmp_path / "said"
+    with started(arguments, said) as first:
+        wait_until(lambda: held(faults) and snapshot_of(folder) is not None, alive=lambda: first.poll() is None)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    hold.unlink()
+    orphans = {int(line.split()[1]) for line in (faults / "log").read_text().splitlines()} - {os.getpid()}
+    wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in orphans))
+    snapshot = snapshot_of(folder)
+    assert snapshot is not None
+    before = undisturbed.decoded(faults)
+    with started(arguments, said) as second:
+        assert second.wait(240) == 0, said.read_text()
+    assert SCAN in said.read_text()
+    undisturbed.assert_same(config.out)
+    assert undisturbed.decoded(faults) - before <= len(snapshot.missing())
+
+
+def held(faults: Path) -> bool:
+    """True once an actor waits in its forward pass."""
+    return count(faults / "log")["held-in-forward"] > 0

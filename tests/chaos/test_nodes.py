@@ -1,0 +1,50 @@
+"""A machine is lost, in scan and in derive, and no other comes in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.cluster import machines
+from tests.chaos.commands import started, typed
+from tests.chaos.faults import events, set_fault
+from tests.chaos.runs import Undisturbed, fragile_run, wait_until
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+
+
+def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
+    """Three actors on three machines of one CPU: where the lost one's actor was, nothing takes its place."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=3, lost_machine_wait_s=4)
+    in_scan = set_fault(faults, "forward", "hold", after=6)
+    in_derive = set_fault(faults, "task-decode", "hold", after=5)
+    said = tmp_path / "said"
+    with machines(3) as cluster, started(typed(config, tmp_path / "run.toml", cluster.address), said) as run:
+
+        def lose(event: str) -> None:
+            """The machine of a process that is held at this event, in the middle of its work."""
+            wait_until(lambda: bool(held(faults / "log", event)), alive=lambda: run.poll() is None)
+            process, place = held(faults / "log", event)[0]
+            cluster.remove_node(
+                next(node for node in cluster.worker_nodes if node.node_id == place), allow_graceful=False
+            )
+            # Else what it is about to return may still arrive.
+            wait_until(lambda: not Path(f"/proc/{process}").exists())
+
+        lose("forward")
+        in_scan.unlink()
+        lose("task-decode")
+        in_derive.unlink()
+        assert run.wait(240) == 0, said.read_text()
+    undisturbed.assert_same(config.out)
+    assert "goes on with 2 actors instead of 3" in said.read_text()
+    log = faults / "log"
+    lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}
+    assert len(lost) == 2
+    assert undisturbed.decoded(faults) > undisturbed.good, "what the lost machine had begun ran again"
+
+
+def held(log: Path, event: str) -> list[tuple[str, str]]:
+    """(process, its machine's id) of what waits at an event."""
+    return [(process, node) for name, process, _, node in events(log) if name == f"held-in-{event}"]

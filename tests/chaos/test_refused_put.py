@@ -1,0 +1,51 @@
+"""The place of the index takes no more: one clear line, no manifest, and the same command goes on."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysel.errors import RayselError
+from raysel.store import Folder
+from tests.chaos.faults import count
+from tests.chaos.runs import Undisturbed, fragile_run
+from tests.end_to_end.runs import run
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+
+
+@pytest.mark.parametrize("refused", ["rankings.parquet", "manifest.json"])
+def test_a_full_disk_at_publication(
+    refused: str,
+    undisturbed: Undisturbed,
+    faults: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    publish = Folder._publish
+
+    def full(self: Folder, draft: Path, target: str) -> Any:
+        if target.endswith(refused):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return publish(self, draft, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_publish", full)
+        with pytest.raises(RayselError, match=rf"cannot write .*{refused}: .*No space left on device") as error:
+            run(config)
+    assert "\n" not in str(error.value)
+    folder = Folder.at(config.out)
+    assert not folder.exists("manifest.json")
+    assert not folder.exists("LOCK"), "given back"
+    before = count(faults / "log")
+    capfd.readouterr()
+    run(config)
+    assert "derive: goes on where it was" in capfd.readouterr().err
+    undisturbed.assert_same(config.out)
+    assert count(faults / "log")["forward"] == before["forward"]
+    assert count(faults / "log")["task-decode"] == before["task-decode"]

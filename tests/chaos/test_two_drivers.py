@@ -1,0 +1,38 @@
+"""Two drivers at once on one index: one computes, the other leaves in one line or finds the index published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.commands import started, typed
+from tests.chaos.faults import count, set_fault
+from tests.chaos.runs import Undisturbed, fragile_run, wait_until
+from tests.end_to_end.runs import run
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+
+
+def test_two_drivers_at_once(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
+    """The first is held until the second has left: so that it cannot find the index published."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    hold = set_fault(faults, "forward", "hold", after=4)
+    arguments, said = typed(config, tmp_path / "run.toml"), tmp_path / "said"
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    with started([*arguments, "--address", address], tmp_path / "first") as first:
+        wait_until(lambda: count(faults / "log")["held-in-forward"] > 0, alive=lambda: first.poll() is None)
+        with started(arguments, said) as second:
+            assert second.wait(120) == 2
+        lines = [line for line in said.read_text().splitlines() if "raysel plan: " not in line]
+        assert "is locked by process" in lines[0]
+        assert lines[1].startswith("raysel: another run is indexing into ")
+        assert f"process {first.pid}" in lines[1]
+        assert len(lines) == 2
+        hold.unlink()
+        assert first.wait(240) == 0, (tmp_path / "first").read_text()
+    undisturbed.assert_same(config.out)
+    assert undisturbed.decoded(faults) == undisturbed.good, "only one has computed"
+    assert not run(config).computed
