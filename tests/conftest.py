@@ -1,0 +1,51 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+# Ray reads these once, when it is first imported. The tests' Ray answers this process and ends with it.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.made_once import demo_index, demo_run, home, indexed  # noqa: F401 (fixtures of all tests)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Folder of real images and weights; the test is skipped, saying so, where it is not."""
+    folder = Path(os.environ.get("RAYSEL_ASSETS", ROOT.parent / "shared" / "assets"))
+    if not (folder / "README.md").exists():
+        pytest.skip(f"no assets at {folder} (set RAYSEL_ASSETS)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A Ray of two CPUs and one pretended GPU, which runs use because this process is connected to it."""
+    importlib.import_module("raysel.pipeline")  # its settings of Ray come before Ray itself
+    import ray
+
+    folder = tempfile.mkdtemp(prefix="rs-", dir="/tmp")  # Ray's sockets need a short path
+    ray.init(
+        address="local",
+        num_cpus=2,
+        num_gpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=200 << 20,
+        _temp_dir=folder,
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)

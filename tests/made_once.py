@@ -1,0 +1,45 @@
+"""Fixtures that take their time and serve many tests: folders to type in, and indexes made as a person makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.typed import TINY, Ended, furnish, raysel
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network, 30 images, and one file that is no longer an image. Tests may add to it, and change nothing."""
+    folder = furnish(tmp_path_factory.mktemp("home"))
+    (folder / "images" / "red" / "torn.png").write_bytes((folder / "images" / "red" / "00.png").read_bytes()[:300])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def indexed(home: Path) -> Ended:
+    """``raysel index ... --out index --json`` in `home`."""
+    return raysel(home, "index", *TINY, "--out", "index", "--json")
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    folder: Path
+    """With ``shards`` and ``index`` in it."""
+    ended: Ended
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """``raysel demo``, about 100 s on two cores: only tests marked slow ask for it."""
+    folder = tmp_path_factory.mktemp("demo")
+    return DemoRun(folder / "demo", raysel(folder, "demo", "demo"))
+
+
+@pytest.fixture(scope="session")
+def demo_index(demo_run: DemoRun) -> Path:
+    """The folder of the demo's index."""
+    assert demo_run.ended.status == 0, demo_run.ended.err
+    return demo_run.folder / "index"

@@ -1,0 +1,112 @@
+"""The README does what it says: its commands run, its Python runs, its table is the index's own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import save_file
+
+from raysel.store import documented
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    shlex.split(line, comments=True)
+    for language, block in BLOCKS
+    if language == "sh"
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.strip()
+]
+ELSEWHERE = {
+    ("make", "demo"): "the fixture demo_index runs what it calls; the test below holds the two together",
+    ("make", "test"): "this is it",
+    ("ray", "job"): "tests/jobs submits the job to a head of its own",
+}
+
+
+def block(language: str, containing: str) -> str:
+    found = [text for kind, text in BLOCKS if kind == language and containing in text]
+    assert len(found) == 1, f"{len(found)} {language} blocks with {containing!r}"
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory, demo_index) -> Path:
+    """A folder as its reader has it: the demo's index, photographs in class folders, a table, weights, a network."""
+    import torchvision
+
+    home = tmp_path_factory.mktemp("newcomer")
+    (home / ".demo").mkdir()
+    (home / ".demo" / "index").symlink_to(demo_index)
+    random = np.random.default_rng(0)
+    lines = ["path,species"]
+    for subject in ("cat", "dog", "fox"):
+        (home / "photos" / subject).mkdir(parents=True)
+        for number in range(4):
+            pixels = random.integers(0, 256, (90, 120, 3), np.uint8)
+            Image.fromarray(pixels).save(home / "photos" / subject / f"{number}.png")
+            lines.append(f"{subject}/{number}.png,{subject}us")
+    (home / "labels.csv").write_text("\n".join(lines) + "\n")
+    save_file(torchvision.models.squeezenet1_1(weights=None).state_dict(), home / "squeezenet.safetensors")
+    (home / "mynet.py").write_text(block("python", "def factory"))
+    subprocess.run([sys.executable, "mynet.py"], cwd=home, check=True)
+    (home / "run.toml").write_text(block("toml", "[scan]"))
+    (home / "small.toml").write_text(block("toml", "resize"))
+    return home
+
+
+def test_every_command_is_run_somewhere():
+    assert {command[0] for command in COMMANDS} == {"make", "raysel", "ray"}
+    for command in COMMANDS:
+        assert command[0] == "raysel" or tuple(command[:2]) in ELSEWHERE
+
+
+def test_make_demo_runs_the_demo():
+    asked = ["make", "--no-print-directory", "-n", "demo"]
+    said = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1].endswith("raysel demo .demo")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_commands_run(newcomer):
+    raysel = shutil.which("raysel", path=str(Path(sys.executable).parent))
+    assert raysel
+    for command in (each for each in COMMANDS if each[0] == "raysel"):
+        ran = subprocess.run([raysel, *command[1:]], cwd=newcomer, capture_output=True, text=True)
+        assert ran.returncode == 0, f"{shlex.join(command)}\n{ran.stdout}\n{ran.stderr}"
+        assert ran.stdout.strip(), shlex.join(command)
+    assert Image.open(newcomer / "neuron.png").size > (300, 300)
+
+
+@pytest.mark.slow
+def test_the_python_runs(newcomer):
+    code = block("python", "raysel.open")
+    ran = subprocess.run([sys.executable, "-c", code], cwd=newcomer, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert all((newcomer / name).exists() for name in ("feature.png", "best-crop.png", "best-crop-large.png"))
+    assert "_conv_head" in ran.stdout
+
+
+def test_the_table_of_columns_is_the_index_s_own():
+    table = re.search(r"<!-- columns: neurons -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert table
+    told = [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in table[1].splitlines()[2:]]
+    own = [(f"`{name}`", kind, text) for where, name, kind, text in documented() if where == "neurons"]
+    assert told == own
+
+
+def test_the_folders_are_there():
+    folders = re.findall(r"^\| (`[^|]+`) \|", README.partition("## Where things are")[2], re.MULTILINE)
+    for name in re.findall(r"`([^`]+)`", " ".join(folders)):
+        assert (ROOT / name).exists(), name
