@@ -138,7 +138,7 @@ class ScanConfig:
     """At most this many consecutive images of one shard are one slice, the unit of reading and of progress."""
     seed: NonNegativeInt = 0
     """Of the order in which slices are read."""
-    snapshot_every_s: float = 30.0
+    snapshot_every_s: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 30.0
     """A run that is killed loses at most about this much of its scan; snapshots take at most 5 % of the time."""
     wait_for_min_actors_s: Seconds = 1800
     """Give up with a clear error when the actors cannot be placed for so long; -1 waits forever."""

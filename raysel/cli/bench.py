@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from raysel.cli import arguments
+
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -22,7 +24,7 @@ def merge(
     images: Annotated[int, typer.Option(help="Simulated images.")] = 1_281_167,
     neurons: Annotated[list[int] | None, typer.Option(help="Neurons; may be given again (2000 and 27000).")] = None,
     depth: Annotated[list[int] | None, typer.Option(help="Depth of a ranking; may be given again (100, 400).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
     from raysel.cli.output import print_table

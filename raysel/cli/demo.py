@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from raysel.cli import arguments
 from raysel.cli.index import tell
 from raysel.cli.output import print_table
 from raysel.report import draw_features
@@ -21,7 +22,7 @@ _PER_LAYER = 2
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where its images and its index go.", metavar="FOLDER")] = Path("demo"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")] = False,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Make a first index out of packages alone, and show it.
 

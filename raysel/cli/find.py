@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raysel.cli import arguments
 from raysel.cli.output import plain_rows, print_csv, print_json, print_table
 from raysel.errors import RayselError
 from raysel.store import Range, open_index
@@ -33,7 +34,7 @@ _SPARE = ("population_code", "chroma", "a_max", "hue", "n")
 
 
 def find(
-    index: Annotated[str, typer.Argument(help="Folder or URI of the index.", metavar="INDEX")],
+    index: arguments.IndexPlace,
     layer: Annotated[str | None, typer.Option(help="Only layers that match this glob.", metavar="GLOB")] = None,
     color: Annotated[
         str | None, typer.Option(help="Range of color selectivity, such as 0.5.. or 0.2..0.4", metavar="MIN..MAX")
@@ -46,7 +47,7 @@ def find(
         typer.Option(help="Column to sort by, highest numbers first; by default what was asked for.", metavar="COLUMN"),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many neurons.", metavar="K")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of objects, with every column.")] = False,
+    as_json: arguments.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with every column.")] = False,
 ) -> None:
     """List the neurons of an index by what they are selective to."""

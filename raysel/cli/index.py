@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raysel.cli import arguments
 from raysel.cli.options import json_object, preprocessing_file, run_config
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def index(
         str | None,
         typer.Option(help="torchvision:NAME, chatfield:vgg-m, or package.module:factory.", metavar="NETWORK"),
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="State dict: .safetensors, .pth, or 'random' for a trial.", metavar="FILE")
-    ] = None,
+    weights: arguments.Weights = None,
     images: Annotated[
         str | None,
         typer.Option(
@@ -41,32 +40,14 @@ def index(
     label_key: Annotated[
         str | None, typer.Option(help="Its column with the image's path ('key', 'path', 'file', ...).", metavar="NAME")
     ] = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option(help="Only convolutions whose name matches; may be given again.", metavar="GLOB"),
-    ] = None,
-    network_args: Annotated[
-        str | None, typer.Option(help="Keyword arguments of the factory, as a JSON object.", metavar="JSON")
-    ] = None,
-    unsafe_pickle: Annotated[
-        bool | None, typer.Option("--unsafe-pickle", help="Load weights that are a pickle with code in it.")
-    ] = None,
-    tap: Annotated[
-        str | None, typer.Option(help="Read after the 'activation', or at the 'convolution'.", metavar="WHERE")
-    ] = None,
-    preprocessing: Annotated[
-        Path | None, typer.Option(help="TOML: resize, crop, mean, std ..., if not the network's own.", metavar="FILE")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="Of --images: folder, tar, parquet or table; by default what is there.", metavar="KIND"),
-    ] = None,
-    uri_column: Annotated[
-        str | None, typer.Option(help="Of a table of URIs: its column with them ('uri', 'path', ...).", metavar="NAME")
-    ] = None,
-    shards: Annotated[
-        str | None, typer.Option(help="Only shards whose name matches; of a folder its folders.", metavar="GLOB")
-    ] = None,
+    layers: arguments.Layers = None,
+    network_args: arguments.NetworkArgs = None,
+    unsafe_pickle: arguments.UnsafePickle = None,
+    tap: arguments.Tap = None,
+    preprocessing: arguments.PreprocessingFile = None,
+    kind: arguments.Kind = None,
+    uri_column: arguments.UriColumn = None,
+    shards: arguments.Shards = None,
     sample: Annotated[
         float | None, typer.Option(help="Only this share of the images, the same on every run.", metavar="FRACTION")
     ] = None,
@@ -79,6 +60,9 @@ def index(
     ] = None,
     max_bad: Annotated[
         float | None, typer.Option(help="Stop if more than this share of the images is bad (0.01).", metavar="SHARE")
+    ] = None,
+    snapshot_every: Annotated[
+        float | None, typer.Option(help="Keep the state of the scan so often, for a restart (30).", metavar="SECONDS")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Actors of a CPU scan; by default one per CPU.", metavar="K")
@@ -122,7 +106,7 @@ def index(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an index that was made with other settings.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")] = False,
+    as_json: arguments.AsJson = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Ray says, too.")] = False,
 ) -> None:
     """Index what every neuron of a network is selective to.
@@ -158,7 +142,13 @@ def index(
                 "tap": tap,
                 "preprocessing": preprocessing_file(preprocessing),
             },
-            "scan": {"workers": workers, "gpus": gpus, "batch_size": batch_size, "rank_depth": rank_depth},
+            "scan": {
+                "workers": workers,
+                "gpus": gpus,
+                "batch_size": batch_size,
+                "rank_depth": rank_depth,
+                "snapshot_every_s": snapshot_every,
+            },
             "derive": {
                 "n_max": n_max,
                 "min_relative_activation": min_relative_activation,

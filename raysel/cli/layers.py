@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from raysel.cli import arguments
 from raysel.cli.options import json_object, network_config, preprocessing_file
 from raysel.cli.output import print_json, print_table
 from raysel.errors import RayselError
@@ -22,33 +22,16 @@ def layers(
             metavar="NETWORK",
         ),
     ],
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="State dict: .safetensors, .pth, a torchvision weights name, or 'random'; only --effective needs it.",
-            metavar="FILE",
-        ),
-    ] = None,
-    network_args: Annotated[
-        str | None, typer.Option(help="Keyword arguments of the factory, as a JSON object.", metavar="JSON")
-    ] = None,
-    unsafe_pickle: Annotated[
-        bool | None, typer.Option("--unsafe-pickle", help="Load weights that are a pickle with code in it.")
-    ] = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option(help="Only convolutions whose name matches, or modules by name; may be repeated.", metavar="GLOB"),
-    ] = None,
-    tap: Annotated[
-        str | None, typer.Option(help="Read after the 'activation', or at the 'convolution'.", metavar="WHERE")
-    ] = None,
-    preprocessing: Annotated[
-        Path | None, typer.Option(help="TOML that says resize, crop, mean, std ...", metavar="FILE")
-    ] = None,
+    weights: arguments.Weights = None,
+    network_args: arguments.NetworkArgs = None,
+    unsafe_pickle: arguments.UnsafePickle = None,
+    layers: arguments.Layers = None,
+    tap: arguments.Tap = None,
+    preprocessing: arguments.PreprocessingFile = None,
     effective: Annotated[
         bool, typer.Option("--effective", help="Also the effective receptive field, over 64 images of seeded noise.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of objects.")] = False,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """List the layers of a network: channels, map size, receptive field (size, stride, offset), and where it is read.
 

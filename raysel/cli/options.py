@@ -145,7 +145,7 @@ def _fault(error: ValidationError, typed: Options, file: Path | None) -> RayselE
         return RayselError(f"{file}: unknown option {'.'.join(parts)}; {_known(parts)}")
     stage, name = [*parts, ""][:2]
     by_hand = typed.get(stage, {}).get(name) is not None
-    shown = f"--{name.replace('_', '-')}" if by_hand else f"{file}: {'.'.join(parts)}"
+    shown = f"--{name.removesuffix('_s').replace('_', '-')}" if by_hand else f"{file}: {'.'.join(parts)}"
     return RayselError(f"{shown} is {first['input']!r}: {first['msg'].replace('Input should', 'it should', 1)}")
 
 

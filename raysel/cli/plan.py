@@ -9,20 +9,18 @@ from typing import Annotated
 
 import typer
 
+from raysel.cli import arguments
+
 
 def plan(
     images: Annotated[str, typer.Argument(help="Folder, shards or table of images. Path or URI.", metavar="SOURCE")],
     out: Annotated[
         str | None, typer.Option(help="Keep the list beside the index that is to be here.", metavar="DIR")
     ] = None,
-    kind: Annotated[
-        str, typer.Option(help="folder, tar, parquet or table; by default what is there.", metavar="KIND")
-    ] = "auto",
-    uri_column: Annotated[
-        str | None, typer.Option(help="Of a table of URIs: its column with them.", metavar="NAME")
-    ] = None,
-    shards: Annotated[str | None, typer.Option(help="Only shards whose name matches.", metavar="GLOB")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    kind: arguments.Kind = None,
+    uri_column: arguments.UriColumn = None,
+    shards: arguments.Shards = None,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """List a source once: images, shards, classes and faults; an unchanged one is not listed again.
 
@@ -34,7 +32,7 @@ def plan(
     from raysel.pipeline.plan import PLAN, below, images_list
     from raysel.pipeline.progress import Reporter
 
-    source = open_source(images, kind, uri_column)
+    source = open_source(images, kind or "auto", uri_column)
     kept = below(out, PLAN) if out else None
     with ExitStack() as open_things:
         cluster = cache(lambda: open_things.enter_context(connected(ClusterConfig())))

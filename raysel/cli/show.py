@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from raysel.cli import arguments
 from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
 from raysel.errors import RayselError
 from raysel.store import Index, Neuron, neuron_address, open_index
@@ -20,13 +21,13 @@ _IMAGE_COLUMNS = ("rank", "image", "key", "label", "activation", "w", "row", "co
 
 
 def show(
-    index: Annotated[str, typer.Argument(help="Folder or URI of the index.", metavar="INDEX")],
+    index: arguments.IndexPlace,
     neuron: Annotated[str, typer.Argument(help="Layer and channel, such as features.3:12", metavar="LAYER:CHANNEL")],
     out: Annotated[
         Path | None,
         typer.Option(help="Write a picture: the neuron feature large beside its crops.", metavar="FILE.png"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: numbers, classes, ranking.")] = False,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Show one neuron: its numbers, its classes, and a picture."""
     if out is not None and out.suffix.lower() != ".png":

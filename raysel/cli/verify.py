@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from raysel.cli import arguments
+
 
 def verify(
-    index: Annotated[str, typer.Argument(help="Folder or URI of the index.", metavar="INDEX")],
+    index: arguments.IndexPlace,
     neurons: Annotated[
         int, typer.Option(help="Neurons whose images are run again, chosen at random.", metavar="K", min=1)
     ] = 64,
@@ -17,7 +19,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the choice of neurons.", metavar="S", min=0)] = 0,
     images: Annotated[str | None, typer.Option(help="Where the images are now, if moved.", metavar="SOURCE")] = None,
     weights: Annotated[str | None, typer.Option(help="Where the weights are now, if moved.", metavar="FILE")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Check an index against its manifest, and by a new run.
 

@@ -147,6 +147,7 @@ def test_labels(type_here, labels, says):
         (["--min-relative-activation", "1.5"], ["--min-relative-activation", "1.5", "less than or equal to 1"]),
         (["--min-relative-activation", "nan"], ["--min-relative-activation"]),
         (["--class-threshold", "0"], ["--class-threshold"]),
+        (["--snapshot-every", "-3"], ["--snapshot-every is -3", "greater than or equal to 0"]),
         (["--cache-gb", "-1"], ["--cache-gb"]),
         (["--cache-gb", "inf"], ["--cache-gb"]),
         (["--num-cpus", "0"], ["--num-cpus"]),
