@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import ray
@@ -20,6 +18,7 @@ from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
+from raysel.pipeline.session_folder import session_folder
 
 _ANSWER_S = 5.0
 
@@ -87,23 +86,20 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
-    # Ray's sockets need a short path.
-    folder = config.temp_dir or tempfile.mkdtemp(prefix="raysel-", dir="/tmp" if os.path.isdir("/tmp") else None)
-    try:
-        with _hushed(verbose), _interrupted_after():
-            ray.init(
-                address="local",
-                num_cpus=config.num_cpus,
-                include_dashboard=False,
-                log_to_driver=verbose,
-                logging_level=_level(verbose),
-                _temp_dir=folder,
-            )
-        yield
-    finally:
-        ray.shutdown()
-        if config.temp_dir is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    with nullcontext(config.temp_dir) if config.temp_dir else session_folder() as folder:
+        try:
+            with _hushed(verbose), _interrupted_after():
+                ray.init(
+                    address="local",
+                    num_cpus=config.num_cpus,
+                    include_dashboard=False,
+                    log_to_driver=verbose,
+                    logging_level=_level(verbose),
+                    _temp_dir=str(folder),
+                )
+            yield
+        finally:
+            ray.shutdown()
 
 
 @contextmanager

@@ -1,0 +1,42 @@
+"""Where a local Ray of a run's own keeps its sockets and logs: gone with the run, or with the next if it is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = "raysel-"
+_OWNER = "owner"
+"""File that the run holds locked; the lock goes with its process, however that ends."""
+
+
+@contextmanager
+def session_folder(base: Path | None = None) -> Iterator[Path]:
+    """A fresh folder with a short path, which Ray's sockets need; those of runs that were killed go before.
+
+    Args:
+        base: where; by default ``/tmp``, or the system's temporary folder.
+    """
+    base = base or Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())
+    _remove_left(base)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    try:
+        with (folder / "draft").open("w") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            # It gets its name when it is locked: nobody sees it free.
+            (folder / "draft").rename(folder / _OWNER)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left(base: Path) -> None:
+    for file in base.glob(f"{_PREFIX}*/{_OWNER}"):
+        with suppress(OSError), file.open("a") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent, ignore_errors=True)
