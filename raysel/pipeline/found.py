@@ -19,6 +19,7 @@ SCHEMA = pa.schema(
         ("neurons", pa.large_list(pa.int32())),
         ("keys", pa.large_list(pa.uint64())),
         ("positions", pa.large_list(pa.int32())),
+        ("high", pa.large_list(pa.uint32())),
         ("dropped", pa.int64()),
         ("floor_images", pa.int64()),
         ("decode_s", pa.float64()),
@@ -60,6 +61,7 @@ class Found:
             self.candidates.neurons,
             self.candidates.keys,
             self.candidates.positions,
+            [] if self.candidates.high is None else self.candidates.high,
         ]
         columns = [_one_list(values, field.type) for values, field in zip(lists, SCHEMA, strict=False)]
         columns += [pa.array([value]) for value in (self.dropped, self.floor_images, self.decode_s, self.forward_s)]
@@ -73,7 +75,8 @@ class Found:
             return table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
         faults = dict(zip(all_of("faulty").tolist(), all_of("reasons").tolist(), strict=True))
-        candidates = Candidates(all_of("neurons"), all_of("keys"), all_of("positions"))
+        # Row by row: only those with ids past 2**32 have second keys.
+        candidates = Candidates.concatenate([_candidates(table, row) for row in range(len(table))])
         dropped = int(np.sum(table.column("dropped").to_numpy()))
         floor_images = int(np.min(table.column("floor_images").to_numpy()))
         seconds = (float(np.sum(table.column(name).to_numpy())) for name in ("decode_s", "forward_s"))
@@ -95,6 +98,12 @@ class TreeLevel:
 def fan_in(calls: int) -> int:
     """How many rows a tree level merges: few for short runs, which want their floor and their progress soon."""
     return min(max(calls // 64, 1), 16)
+
+
+def _candidates(table: pa.Table, row: int) -> Candidates:
+    columns = (table.column(name)[row].values.to_numpy() for name in ("neurons", "keys", "positions", "high"))
+    neurons, keys, positions, high = columns
+    return Candidates(neurons, keys, positions, high if len(high) else None)
 
 
 def _one_list(values: NDArray | Sequence, kind: pa.DataType) -> pa.Array:

@@ -9,7 +9,6 @@ import ray
 
 from raysel.errors import RayselError
 from raysel.images import ImagesList, Source, Walked, select_shards
-from raysel.neurons import MAX_IMAGES
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.faults import told_in_one_line
 from raysel.pipeline.progress import Reporter, Stage
@@ -41,10 +40,7 @@ def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
             ready, running = ray.wait(running)
             walked += ray.get(ready)
             stage.advance(len(ready))
-    images = ImagesList.build(source, sorted(walked, key=lambda each: each.shard.name))
-    if len(images.images) > MAX_IMAGES:
-        raise RayselError(f"{len(images.images):,} images: more than the {MAX_IMAGES:,} that rankings can number")
-    return images
+    return ImagesList.build(source, sorted(walked, key=lambda each: each.shard.name))
 
 
 def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:

@@ -6,26 +6,37 @@ import math
 import struct
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysel.neurons import keys
-from raysel.neurons.ranking import Candidates, Rankings, fold, merge, select, thin
+from raysel.neurons.merging import fold, merge, select, thin
+from raysel.neurons.ranking import Candidates, Rankings
 
 NEURONS = 3
-LAST_ID = (1 << 32) - 1
+FEW, MANY = 1 << 32, (1 << 63) - 1
+"""Images that one key can number, and more than that: then entries have a second key."""
 ALL_ONES = int(keys.unmix32(np.array([0xFFFF_FFFF], np.uint32))[0])
 
 ulp_neighbours = [1.0, float(np.nextafter(np.float32(1), np.float32(2))), 6.0, 5.9999995, 1e-45, 3.4e38]
 oddities = [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf]
 values = st.sampled_from(ulp_neighbours + oddities) | st.floats(width=32)
-entries = st.tuples(
-    st.integers(0, NEURONS - 1),
-    values,
-    st.sampled_from([0, 1, 2, 3, 5, 8, ALL_ONES, LAST_ID]) | st.integers(0, 40),
-    st.integers(0, 6),
+few_ids = st.sampled_from([0, 1, 2, 3, 5, 8, ALL_ONES, FEW - 1]) | st.integers(0, 40)
+"""Also one whose mixed id is all ones, as that of no entry is."""
+many_ids = st.builds(lambda low, high: low | high << 32, few_ids, st.sampled_from([0, 0, 1, 2, (1 << 31) - 1]))
+"""Ids that share their low bits as often as not."""
+
+
+def batch_of(ids):
+    return st.lists(st.tuples(st.integers(0, NEURONS - 1), values, ids, st.integers(0, 6)), max_size=12)
+
+
+scans = st.one_of(
+    st.tuples(st.just(FEW), st.lists(batch_of(few_ids), max_size=6)),
+    st.tuples(st.just(MANY), st.lists(batch_of(many_ids), max_size=6)),
 )
-batches = st.lists(st.lists(entries, max_size=12), max_size=6)
+"""(How many images there may be, batches of entries: neuron, activation, image, position)."""
 depths = st.integers(1, 5)
 
 
@@ -50,23 +61,26 @@ def expected(all_entries, depth):
             if best is None or candidate > best:
                 kept[neuron][image] = candidate
     return [
-        sorted(((a, i, -p) for i, (a, p) in images.items()), key=lambda e: (-e[0], mixed(e[1])))[:depth]
+        sorted(((a, i, -p) for i, (a, p) in images.items()), key=lambda e: (-e[0], mixed(e[1] % FEW), e[1] // FEW))[
+            :depth
+        ]
         for images in kept
     ]
 
 
 def candidates(batch) -> Candidates:
     usable = [e for e in batch if math.isfinite(np.float32(e[1])) and np.float32(e[1]) > 0]
-    activations = np.array([e[1] for e in usable], np.float32)
+    activations, ids = np.array([e[1] for e in usable], np.float32), np.array([e[2] for e in usable], np.int64)
     return Candidates(
         np.array([e[0] for e in usable], np.int32),
-        keys.pack(activations, np.array([e[2] for e in usable], np.int64)),
+        keys.pack(activations, ids),
         np.array([e[3] for e in usable], np.int32),
+        keys.high_bits(ids),
     )
 
 
-def folded(batch, depth) -> Rankings:
-    return fold(Rankings.empty(NEURONS, depth), candidates(batch))
+def folded(batch, depth, images=FEW) -> Rankings:
+    return fold(Rankings.empty(NEURONS, depth, images), candidates(batch))
 
 
 def content(rankings: Rankings):
@@ -77,59 +91,89 @@ def content(rankings: Rankings):
 
 
 def same(a: Rankings, b: Rankings) -> bool:
-    return np.array_equal(a.keys, b.keys) and np.array_equal(a.positions, b.positions)
+    return all(np.array_equal(x, y) for x, y in zip(a.columns, b.columns, strict=True))
 
 
-@given(st.lists(st.integers(0, LAST_ID), min_size=1))
+@given(st.lists(st.integers(0, FEW - 1), min_size=1))
 def test_mix32_is_the_published_bijection(ids):
     array = np.array(ids, np.int64)
     assert keys.mix32(array).tolist() == [mixed(i) for i in ids]
     assert keys.unmix32(keys.mix32(array)).tolist() == ids
 
 
-@given(batches, depths)
-def test_folding_batches_keeps_the_best_of_their_union(parts, depth):
-    state = Rankings.empty(NEURONS, depth)
+@given(scans, depths)
+def test_folding_batches_keeps_the_best_of_their_union(scan, depth):
+    images, parts = scan
+    state = Rankings.empty(NEURONS, depth, images)
     for part in parts:
         state = fold(state, candidates(part))
     assert content(state) == expected([e for part in parts for e in part], depth)
 
 
-@given(batches, depths)
-def test_merge_of_many_operands_is_the_fold_of_all(parts, depth):
-    operands = [folded(part, depth) for part in parts] or [Rankings.empty(NEURONS, depth)]
+@given(scans, depths)
+def test_merge_of_many_operands_is_the_fold_of_all(scan, depth):
+    images, parts = scan
+    operands = [folded(part, depth, images) for part in parts] or [Rankings.empty(NEURONS, depth, images)]
     assert content(merge(*operands)) == expected([e for part in parts for e in part], depth)
 
 
-@given(st.lists(entries, max_size=12), st.lists(entries, max_size=12), st.lists(entries, max_size=12), depths)
-def test_merge_is_a_semilattice(x, y, z, depth):
-    a, b, c = folded(x, depth), folded(y, depth), folded(z, depth)
+@given(st.sampled_from([(FEW, few_ids), (MANY, many_ids)]), depths, st.data())
+def test_merge_is_a_semilattice(kind, depth, data):
+    images, ids = kind
+    a, b, c = (folded(data.draw(batch_of(ids)), depth, images) for _ in range(3))
     assert same(merge(a, b), merge(b, a))
     assert same(merge(merge(a, b), c), merge(a, merge(b, c)))
     assert same(merge(merge(a, b), c), merge(a, b, c))
     assert same(merge(a, a), a)
     assert same(merge(a, merge(a, b)), merge(a, b))
-    assert same(merge(a, Rankings.empty(NEURONS, depth)), a)
+    assert same(merge(a, Rankings.empty(NEURONS, depth, images)), a)
 
 
-@given(batches, depths)
-def test_a_tree_level_changes_nothing(parts, depth):
+@given(scans, depths)
+def test_a_tree_level_changes_nothing(scan, depth):
+    images, parts = scan
     together = Candidates.concatenate([thin(candidates(part), depth) for part in parts])
-    state = fold(Rankings.empty(NEURONS, depth), thin(together, depth))
+    state = fold(Rankings.empty(NEURONS, depth, images), thin(together, depth))
     assert content(state) == expected([e for part in parts for e in part], depth)
 
 
+@given(st.lists(batch_of(few_ids), max_size=6), depths)
+def test_the_way_with_two_keys_comes_to_the_same_as_that_with_one(parts, depth):
+    one, two = Rankings.empty(NEURONS, depth, FEW), Rankings.empty(NEURONS, depth, MANY)
+    for part in parts:
+        one, two = fold(one, candidates(part)), fold(two, candidates(part))
+    assert (one.high, two.high is None) == (None, False)
+    assert content(one) == content(two)
+    assert same(one, Rankings(two.keys, two.positions))
+
+
+@given(scans, depths)
+def test_rankings_are_made_again_from_their_entries(scan, depth):
+    images, parts = scan
+    state = fold(Rankings.empty(NEURONS, depth, images), Candidates.concatenate([candidates(part) for part in parts]))
+    neuron, rank = np.nonzero(state.ids >= 0)
+    entries = (column[neuron, rank] for column in (state.activations, state.ids, state.positions))
+    assert content(Rankings.from_entries(NEURONS, depth, neuron, rank, *entries)) == content(state)
+
+
+def test_rankings_for_few_images_refuse_an_id_that_they_cannot_hold():
+    with pytest.raises(ValueError, match=r"past 2\*\*32"):
+        fold(Rankings.empty(NEURONS, 2, FEW), candidates([(0, 1.0, FEW, 0)]))
+
+
 @settings(max_examples=50)
-@given(st.integers(0, 10**6), st.integers(1, 6), st.booleans())
-def test_the_floor_of_any_earlier_state_is_safe(seed, depth, tied):
+@given(st.integers(0, 10**6), st.integers(1, 6), st.booleans(), st.booleans())
+def test_the_floor_of_any_earlier_state_is_safe(seed, depth, tied, many):
     """Selection with stale floors, from dense activations with copies that differ in the last bit."""
     random = np.random.default_rng(seed)
+    number = np.arange(30) % 10 + (np.arange(30) // 10 << 32) if many else np.arange(30)
     batches_of_images = [random.choice(30, size=8, replace=False) for _ in range(8)]
-    truth, state, stale = [], Rankings.empty(NEURONS, depth), [Rankings.empty(NEURONS, depth).floors]
+    state = Rankings.empty(NEURONS, depth, MANY if many else FEW)
+    truth, stale = [], [state.floors]
     base = random.integers(0, 4, (30, NEURONS)) if tied else random.normal(size=(30, NEURONS))
     sent = 0
-    for ids in batches_of_images:
-        activations = base[ids].astype(np.float32)
+    for rows in batches_of_images:
+        activations, ids = base[rows].astype(np.float32), number[rows]
         activations = np.where(
             random.random(activations.shape) < 0.2, np.nextafter(activations, np.float32(9)), activations
         )

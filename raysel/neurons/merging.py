@@ -1,0 +1,162 @@
+"""The merge of rankings: the algebra that makes a run's result independent of the cluster's luck.
+
+Rankings form a semilattice: `merge` is associative, commutative and idempotent, also when copies of one image differ in
+the last bits (an actor died and the batch ran again elsewhere). For one image the largest activation is kept, then the
+first position; then the entries are ordered; then cut at the depth. In that order: if an image is cut, `depth` others
+outrank it, and keeping the largest only raises them (design, sec. 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysel.neurons import keys as _keys
+from raysel.neurons.keys import EMPTY, NO_HIGH
+from raysel.neurons.ranking import Candidates, Rankings
+
+_BLOCK_NEURONS = 256
+"""Neurons that are folded at once: their entries stay in a core's cache."""
+
+Map = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+
+
+def select(
+    activations: NDArray[np.float32],
+    positions: NDArray[np.integer],
+    ids: NDArray[np.integer],
+    floors: NDArray[np.uint64],
+    first_neuron: int = 0,
+) -> Candidates:
+    """The candidates among one batch's activations: those that may rank and do not follow their neuron's floor.
+
+    Args:
+        activations: float32 [images, neurons].
+        positions: integers [images, neurons].
+        ids: image ids [images].
+        floors: uint64 [neurons], see `Rankings.floors`. A floor of an older state is safe, only less sharp.
+        first_neuron: number of the first column's neuron.
+    """
+    image, neuron = np.nonzero(_keys.ranks(activations) & (activations >= _keys.activations_of(floors)))
+    keys = _keys.pack(activations[image, neuron], ids[image])
+    enters = keys <= floors[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
+    image, neuron, keys = image[enters], neuron[enters], keys[enters]
+    numbers, places = (neuron + first_neuron).astype(np.int32), positions[image, neuron].astype(np.int32)
+    return Candidates(numbers, keys, places, _keys.high_bits(ids[image]))
+
+
+def merge(*operands: Rankings) -> Rankings:
+    """The rankings over the union of what the operands have seen. All have the same shape."""
+    return _best(_side_by_side(*operands), operands[0].depth)
+
+
+def fold(rankings: Rankings, candidates: Candidates) -> Rankings:
+    """`rankings` with `candidates` let in."""
+    folded = Rankings(*(column.copy() for column in rankings.columns))
+    fold_into(folded, candidates)
+    return folded
+
+
+def fold_into(rankings: Rankings, candidates: Candidates, each: Map = map) -> None:
+    """Let `candidates` into `rankings`, in place; costs in proportion to the neurons that have a candidate.
+
+    Args:
+        rankings: changed.
+        candidates: of any neurons.
+        each: runs the blocks of neurons; a thread pool's ``map`` runs them beside each other.
+
+    Raises:
+        ValueError: candidates with second keys, and rankings without.
+    """
+    if candidates.high is not None and rankings.high is None:
+        raise ValueError("an image id past 2**32, and rankings made for fewer images")
+    touched, fresh = _in_rows(candidates, second_keys=rankings.high is not None)
+
+    def fold_block(first: int) -> None:
+        rows = slice(first, first + _BLOCK_NEURONS)
+        neurons = touched[rows]
+        rankings[neurons] = _best(_side_by_side(rankings[neurons], fresh[rows]), rankings.depth)
+
+    for _ in each(fold_block, range(0, len(touched), _BLOCK_NEURONS)):
+        pass
+
+
+def thin(candidates: Candidates, depth: int) -> Candidates:
+    """The candidates without copies and with at most `depth` per neuron: one level of the tree, without any state."""
+    touched, rows = _in_rows(candidates, second_keys=candidates.high is not None)
+    best = _best(rows, min(depth, rows.depth))
+    filled = best.keys != EMPTY
+    neurons = np.broadcast_to(touched[:, None], filled.shape)[filled]
+    return Candidates(neurons.astype(np.int32), *(column[filled] for column in best.columns))
+
+
+def _side_by_side(*parts: Rankings) -> Rankings:
+    """The entries of each neuron in all `parts` in one row, not in order."""
+    return Rankings(
+        *(np.concatenate(columns, axis=1) for columns in zip(*(part.columns for part in parts), strict=True))
+    )
+
+
+def _in_rows(candidates: Candidates, *, second_keys: bool) -> tuple[NDArray[np.int64], Rankings]:
+    """Candidates as rows of a matrix: (the neurons that have any, their unordered entries)."""
+    order = np.argsort(candidates.neurons, kind="stable")
+    touched, starts, counts = np.unique(candidates.neurons[order], return_index=True, return_counts=True)
+    row = np.repeat(np.arange(len(touched)), counts)
+    column = np.arange(len(candidates)) - np.repeat(starts, counts)
+    shape = len(touched), int(counts.max(initial=0))
+    rows = Rankings(
+        np.full(shape, EMPTY), np.full(shape, -1, np.int32), np.full(shape, NO_HIGH) if second_keys else None
+    )
+    rows.keys[row, column] = candidates.keys[order]
+    rows.positions[row, column] = candidates.positions[order]
+    if rows.high is not None:
+        rows.high[row, column] = candidates.second_keys()[order]
+    return touched.astype(np.int64), rows
+
+
+def _best(rows: Rankings, depth: int) -> Rankings:
+    """The first `depth` entries of each row after removal of copies; rows may come in any order."""
+    copied = _rows_with_copies(rows)
+    if len(copied):
+        rows = Rankings(*(column.copy() for column in rows.columns))
+        rows[copied] = _without_copies(rows[copied])
+    return _along(rows, _order(rows)[:, :depth])
+
+
+def _order(rows: Rankings) -> NDArray[np.integer]:
+    """Of each row, where its entries are, in their order."""
+    if rows.high is not None:
+        return np.lexsort((rows.high, rows.keys), axis=1)
+    # A row is a ranking, and behind it what a tree level has put in order: a merging sort only joins the two.
+    return np.argsort(rows.keys, axis=1, kind="stable")
+
+
+def _along(rows: Rankings, order: NDArray[np.integer]) -> Rankings:
+    """The entries of each row in another order, or some of them."""
+    flat = order + rows.depth * np.arange(len(order))[:, None]
+    return Rankings(*(column.ravel().take(flat) for column in rows.columns))
+
+
+def _rows_with_copies(rows: Rankings) -> NDArray[np.int64]:
+    """Rows in which one image stands more than once. Copies are rare, so they are only looked for here, cheaply."""
+    images = _keys.images_of(rows.keys, rows.high)
+    ones = np.iinfo(images.dtype).max
+    # One image's mixed id is all ones, as EMPTY's low half is: its copies are counted apart.
+    doubled_ones = np.count_nonzero((images == ones) & (rows.keys != EMPTY), axis=1) > 1
+    images.sort(axis=1)
+    doubled = ((images[:, 1:] == images[:, :-1]) & (images[:, 1:] != ones)).any(axis=1)
+    return np.flatnonzero(doubled | doubled_ones)
+
+
+def _without_copies(rows: Rankings) -> Rankings:
+    """Of each image only the copy with the largest activation, then the first position; the others become EMPTY."""
+    images = _keys.images_of(rows.keys, rows.high)
+    rows = _along(rows, np.lexsort((rows.positions, rows.keys, images, rows.keys == EMPTY), axis=1))
+    images = _keys.images_of(rows.keys, rows.high)
+    again = np.zeros(images.shape, bool)
+    again[:, 1:] = (images[:, 1:] == images[:, :-1]) & (rows.keys[:, 1:] != EMPTY)
+    for column, nothing in zip(rows.columns, (EMPTY, np.int32(-1), NO_HIGH), strict=False):
+        column[again] = nothing
+    return rows
