@@ -115,8 +115,8 @@ def scan(run: ScanRun, state: RunningState, snapshots: Snapshots, stage: Stage) 
         while actors:
             try:
                 for rows in _found(run, state, actors, floor.name):
-                    state.fold(Found.from_rows(rows))
-                    floor.put(state.done, state.rankings)
+                    if state.take(Found.from_rows(rows)):
+                        floor.put(state.done, state.rankings)
                     _bear(run, state)
                     snapshots.offer(state)
                     stage.advance(state.done - stage.done)

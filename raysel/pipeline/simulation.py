@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raysel.neurons import Candidates, candidate_keys
+from raysel.neurons import Candidates, activations_of, candidate_keys
 from raysel.pipeline.found import Found, TreeLevel
 from raysel.pipeline.state import RunningState
 from raysel.store import Folder, put_snapshot
@@ -69,17 +69,21 @@ def carry(load: Load, folder: Path) -> Carried:
     """Drive the driver's part of a scan; one snapshot is put into `folder` at the end."""
     random = np.random.default_rng(load.seed)
     state = RunningState.empty(load.neurons, load.depth, load.images)
-    floors = deque([(0, np.zeros(load.neurons))] * (load.lag_rows + 1), maxlen=load.lag_rows + 1)
+    latest = 0, np.zeros(load.neurons)
+    floors = deque([latest] * (load.lag_rows + 1), maxlen=load.lag_rows + 1)
     spent = 0.0
     for first in range(0, load.images, load.row_images):
         ids = np.arange(first, min(first + load.row_images, load.images))
         floor_images, floor = floors[0]
         row = _row(random, ids, floor, floor_images, load.depth)
         began = time.perf_counter()
-        state.fold(Found.from_rows(row))
-        lowest = state.rankings.activations[:, -1]
+        if state.take(Found.from_rows(row)):
+            latest = state.done, activations_of(state.rankings.floors).astype(np.float64)
         spent += time.perf_counter() - began
-        floors.append((state.done, lowest.astype(np.float64)))
+        floors.append(latest)
+    began = time.perf_counter()
+    state.settle()
+    spent += time.perf_counter() - began
     began = time.perf_counter()
     put_snapshot(Folder.at(folder), "state.npz", state.arrays())
     return Carried(

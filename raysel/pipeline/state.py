@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.neurons import Rankings, fold_into
+from raysel.neurons import Candidates, Rankings, fold_into
 from raysel.pipeline.found import Found
 from raysel.store import RUNS_PREFIX, Folder, RunLock, get_snapshot, put_snapshot
 
@@ -20,7 +20,13 @@ SHARE_OF_TIME = 0.05
 """Snapshots take at most this share of the driver's time."""
 
 LARGE = 4_000_000
-"""Entries from which a state is folded by several threads: sorting leaves Python's lock to the others."""
+"""Entries from which a state is folded by several threads (sorting leaves Python's lock to the others), and for several
+finds at a time: a fold looks at whole rankings, however few candidates there are for each."""
+
+_FINDS_AT_ONCE = 8
+_CANDIDATES_AT_ONCE = 1 / 8
+"""A large state is folded once so many finds wait, or so many candidates for each of its entries. More would save
+little, and leave the floors behind."""
 
 
 @cache
@@ -32,9 +38,10 @@ def _threads() -> ThreadPoolExecutor:
 class RunningState:
     """Rankings, coverage and quarantine; the driver owns it and folds into it in place."""
 
-    rankings: Rankings
+    folded: Rankings
+    """What is folded; `rankings` is all that came in."""
     covered: NDArray[np.bool_]
-    """[images]: the image's candidates are in the rankings."""
+    """[images]: the image's candidates came in."""
     quarantine: dict[int, str] = field(default_factory=dict)
     """Image id -> why it could not be used."""
     candidates_sent: int = 0
@@ -45,16 +52,25 @@ class RunningState:
     forward_s: float = 0.0
     scanned: int = 0
     """Images that came in since this process began, or went on."""
+    _waiting: list[Candidates] = field(default_factory=list)
 
     @classmethod
     def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
         """Nothing seen yet."""
-        return cls(Rankings.empty(neurons, depth), np.zeros(images, bool))
+        return cls(Rankings.empty(neurons, depth, images), np.zeros(images, bool))
 
-    def fold(self, found: Found) -> None:
-        """Let in what some calls found. An image that could be used once counts as covered, whichever came first."""
-        each = _threads().map if self.rankings.keys.size >= LARGE else map
-        fold_into(self.rankings, found.candidates, each)
+    @property
+    def rankings(self) -> Rankings:
+        """The rankings over all that came in."""
+        self.settle()
+        return self.folded
+
+    def take(self, found: Found) -> bool:
+        """Let in what some calls found; True if the floors may have risen.
+
+        An image that could be used once counts as covered, whichever came first.
+        """
+        self._waiting.append(found.candidates)
         self.covered[found.covered] = True
         self.quarantine.update(found.faults)
         for image in [image for image in self.quarantine if self.covered[image]]:
@@ -64,6 +80,22 @@ class RunningState:
         self.candidates_sent += found.sent
         self.decode_s += found.decode_s
         self.forward_s += found.forward_s
+        if self._may_wait():
+            return False
+        self.settle()
+        return True
+
+    def _may_wait(self) -> bool:
+        entries, candidates = self.folded.keys.size, sum(map(len, self._waiting))
+        few = len(self._waiting) < _FINDS_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
+        return entries >= LARGE and few
+
+    def settle(self) -> None:
+        """Fold what waits."""
+        if self._waiting:
+            each = _threads().map if self.folded.keys.size >= LARGE else map
+            fold_into(self.folded, Candidates.concatenate(self._waiting), each)
+            self._waiting.clear()
 
     @property
     def done(self) -> int:
@@ -78,7 +110,8 @@ class RunningState:
 
     def arrays(self) -> dict[str, NDArray]:
         """All of it as plain arrays."""
-        return {
+        second = {} if self.rankings.high is None else {"high": self.rankings.high}
+        return second | {
             "keys": self.rankings.keys,
             "positions": self.rankings.positions,
             "covered": np.packbits(self.covered),
@@ -94,13 +127,13 @@ class RunningState:
         covered = np.unpackbits(arrays["covered"], count=int(arrays["images"])).astype(bool)
         quarantine = dict(zip(arrays["faulty"].tolist(), arrays["reasons"].tolist(), strict=True))
         sent, lag, decode_s, forward_s = arrays["spent"].tolist()
-        rankings = Rankings(arrays["keys"], arrays["positions"])
+        rankings = Rankings(arrays["keys"], arrays["positions"], arrays.get("high"))
         return cls(rankings, covered, quarantine, int(sent), int(lag), decode_s, forward_s)
 
     @property
     def candidates_bound(self) -> float:
         """What a streaming top-N sends at least: ``C (depth (1 + ln(n / depth)) + s)``, at most every activation."""
-        neurons, depth = self.rankings.keys.shape
+        neurons, depth = self.folded.keys.shape
         images = max(len(self.covered), 1)
         rise = depth * (1 + math.log(images / depth)) if images > depth else images
         return neurons * min(rise + self.floor_lag, images)

@@ -181,7 +181,7 @@ def folded(scene: Scene, depth: int) -> RunningState:
             found = select(seen.activations[call], seen.positions[call], ids, state.rankings.floors)
             rows.append(Found(ids, {}, found).to_row())
         together = pa.concat_tables(rows)
-        state.fold(Found.from_rows(TreeLevel(depth)(together) if number % 4 else together))
+        state.take(Found.from_rows(TreeLevel(depth)(together) if number % 4 else together))
     return state
 
 

@@ -79,7 +79,7 @@ def test_a_call_that_finds_nothing_is_a_row_of_the_same_shape() -> None:
 def state(parts: list[pa.Table], depth: int) -> RunningState:
     folded = RunningState.empty(NEURONS, depth, 3000)
     for part in parts:
-        folded.fold(Found.from_rows(part))
+        folded.take(Found.from_rows(part))
     return folded
 
 
@@ -123,19 +123,68 @@ def test_the_folded_state_is_the_reference_s(parts: list[Found], depth: int) -> 
         assert folded.rankings.positions[neuron][kept].tolist() == [entries[j][2] for j in ranked]
 
 
+@settings(deadline=None)
+@given(st.lists(calls(), min_size=1, max_size=4), st.integers(1, 6))
+def test_a_large_state_is_folded_for_several_finds_at_a_time_and_is_the_same(scan: list, depth: int) -> None:
+    """Nothing is left out of what is asked for while finds still wait, and they never wait for long."""
+    rows = [part.to_row() for parts in scan for part in parts]
+    plain = state(rows, depth)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("raysel.pipeline.state.LARGE", 0)
+        patch.setattr("raysel.pipeline.state._CANDIDATES_AT_ONCE", 1.0)
+        large, waited = RunningState.empty(NEURONS, depth, 3000), 0
+        for row in rows:
+            waited = 0 if large.take(Found.from_rows(row)) else waited + 1
+            assert waited < 8
+        half = rows[: len(rows) // 2]
+        snapshot = state(half, depth).arrays()
+    assert RunningState.from_arrays(snapshot).rankings.keys.tolist() == state(half, depth).rankings.keys.tolist()
+    assert large.rankings.keys.tolist() == plain.rankings.keys.tolist()
+    assert large.rankings.positions.tolist() == plain.rankings.positions.tolist()
+
+
+def test_finds_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [found_in(np.ones((1, NEURONS), np.float32), np.array([k]), np.zeros((1, NEURONS), int)) for k in range(9)]
+    small = RunningState.empty(NEURONS, 100, 9)
+    assert [small.take(each) for each in few] == [True] * 9
+    monkeypatch.setattr("raysel.pipeline.state.LARGE", NEURONS * 100)
+    large = RunningState.empty(NEURONS, 100, 9)
+    assert [large.take(each) for each in few] == [False] * 7 + [True, False]
+    assert (large.rankings.ids >= 0).sum() == 9 * NEURONS
+    assert large.take(found_in(np.ones((13, NEURONS), np.float32), np.arange(13) % 9, np.zeros((13, NEURONS), int)))
+
+
+def test_more_images_than_one_key_can_number() -> None:
+    """Ids on both sides of 2**32, in calls of either or both; those 2**32 apart share their first key."""
+    ids = [np.array([3, 5]), np.array([2**32 + 3, 2**32 + 5]), np.array([4, 2**32 + 4, 2**32 + 6])]
+    activations = np.ones((3, NEURONS), np.float32)
+    rows = [found_in(activations[: len(own)], own, np.zeros((len(own), NEURONS), int)).to_row() for own in ids]
+    folded = RunningState.empty(NEURONS, 10, 2**32 + 7)
+    folded.take(Found.from_rows(rows[1]))
+    folded.take(Found.from_rows(TreeLevel(10)(pa.concat_tables([rows[0], rows[2]]))))
+    in_order = sorted(np.concatenate(ids).tolist(), key=lambda each: (reference.mix32(each % 2**32), each >> 32))
+    assert folded.rankings.ids[:, :7].tolist() == [in_order] * NEURONS
+    assert folded.rankings.ids[:, 7:].max() == -1
+    assert np.flatnonzero(folded.covered).tolist() == sorted(np.concatenate(ids).tolist())
+    entries = sum(column.nbytes for column in folded.rankings.columns) / folded.rankings.keys.size
+    assert entries == 16
+    first = RunningState(folded.rankings, np.zeros(1, bool)).arrays()
+    assert RunningState.from_arrays(first).rankings.ids.tolist() == folded.rankings.ids.tolist()
+
+
 def test_what_is_missing() -> None:
     folded = RunningState.empty(NEURONS, 3, 8)
     assert folded.missing().tolist() == list(range(8))
     ids = np.array([6, 1, 2])
     shape = (3, NEURONS)
-    folded.fold(
+    folded.take(
         found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image", 0: "empty"})
     )
     assert folded.missing().tolist() == [3, 5, 7]
     assert folded.done == 5
-    folded.fold(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image"}))
+    folded.take(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image"}))
     assert (folded.done, folded.missing().tolist()) == (5, [3, 5, 7])  # a replay covers nothing twice
-    folded.fold(Found(np.array([3, 5, 7]), {}, Candidates.none()))
+    folded.take(Found(np.array([3, 5, 7]), {}, Candidates.none()))
     assert len(folded.missing()) == 0
 
 
@@ -145,7 +194,7 @@ def test_an_image_that_could_be_used_once_is_no_fault(covered_first: bool) -> No
     folded = RunningState.empty(NEURONS, 3, 2)
     used, refused = Found(np.array([1]), {}, Candidates.none()), Found(np.empty(0, int), {1: "?"}, Candidates.none())
     for found in (used, refused) if covered_first else (refused, used):
-        folded.fold(found)
+        folded.take(found)
     assert (folded.done, folded.quarantine, folded.missing().tolist()) == (1, {}, [0])
 
 
