@@ -118,7 +118,8 @@ class RunLock:
         self._thread.join()
         if not self._lost:
             with suppress(RayselError, OSError):  # it will run out by itself
-                self._file.delete(self._etag)
+                if self._still_ours():
+                    self._file.delete(self._etag)
 
     def _stale(self) -> bool:
         return time.monotonic() - self._renewed >= self._lease.lasts_s - self._lease.beat_s

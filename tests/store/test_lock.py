@@ -189,6 +189,26 @@ def test_a_store_that_does_not_answer_at_once_is_asked_again(local_folder, monke
     assert next(busy, None) is None
 
 
+def test_a_lock_whose_last_renewal_came_through_unanswered_is_given_back(folder, monkeypatch):
+    file = conditional_file(folder, LOCK_NAME)
+
+    class Unanswered:
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+        def put(self, content, expected):
+            etag = file.put(content, expected)
+            if expected is not None:
+                raise RayselError("connection reset")
+            return etag
+
+    monkeypatch.setattr("raysel.store.lock.conditional_file", lambda *_: Unanswered())
+    with locked(folder, print, replace(QUICK, lasts_s=60)):
+        first = file.read()
+        _wait_for(lambda: file.read() != first)
+    assert file.read() is None
+
+
 def test_who_took_over_while_the_store_was_away_is_noticed(local_folder, tmp_path):
     with locked(local_folder, print, QUICK) as lock:
         with unreachable(tmp_path):
