@@ -85,7 +85,7 @@ def scan_before_a_snapshot() -> None:
     from raysel.pipeline.state import RunningState
 
     snapshot_at_fold(1_000_000)
-    after(RunningState, "fold", times=5)
+    after(RunningState, "take", times=5)
 
 
 @moment
@@ -93,7 +93,7 @@ def scan_between_snapshots() -> None:
     from raysel.pipeline.state import RunningState
 
     snapshot_at_fold(6)
-    before(RunningState, "fold", _counted(11))
+    before(RunningState, "take", _counted(11))
 
 
 @moment
@@ -102,7 +102,7 @@ def merge() -> None:
     from raysel.pipeline.state import RunningState
 
     snapshot_at_fold(8)
-    after(RunningState, "fold", times=12)
+    after(RunningState, "take", times=12)
 
 
 @moment

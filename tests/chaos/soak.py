@@ -14,7 +14,10 @@ from tests.chaos.commands import started, typed
 from tests.chaos.faults import count, set_fault
 from tests.chaos.runs import Undisturbed, fragile_run
 
-EVENTS = ("start", "forward", "actor-decode", "task-decode")
+MOST_BETWEEN = {"start": 5, "forward": 5, "actor-decode": 30, "task-decode": 30}
+"""Events at which workers die -> how many of them there are at most from one death to the next."""
+DRIVER_LIVES = range(60, 240)
+"""Events in the life of a driver. An undisturbed run has about 450."""
 LIMIT_S = 280
 
 
@@ -58,7 +61,7 @@ def _one_index(
     status = None
     while status != 0:
         with started(arguments, root / "said") as driver:
-            lives_for = draw.randrange(20, 200)
+            lives_for = draw.choice(DRIVER_LIVES)
             first = sum(count(place / "log").values())
             end = time.monotonic() + LIMIT_S
             while (status := driver.poll()) is None:
@@ -82,14 +85,13 @@ def _one_index(
 
 def _arm(place: Path, happened: dict[str, int], draw: random.Random) -> None:
     """Every kind of worker dies at some event to come."""
-    for event in EVENTS:
+    for event in MOST_BETWEEN:
         if not (place / f"{event}.exit").exists():
-            most = {"start": 6, "forward": 10}.get(event, 80)
-            set_fault(place, event, "exit", happened.get(event, 0) + draw.randrange(most))
+            set_fault(place, event, "exit", happened.get(event, 0) + draw.randrange(MOST_BETWEEN[event]))
 
 
 def _disarm(place: Path) -> None:
-    for event in EVENTS:
+    for event in MOST_BETWEEN:
         (place / f"{event}.exit").unlink(missing_ok=True)
 
 

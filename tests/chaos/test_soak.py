@@ -12,7 +12,7 @@ from tests.chaos.soak import soak
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
-FAULTS = 8
+FAULTS = 30
 SEED = int(os.environ.get("RAYSEL_SOAK_SEED", "1"))
 
 
