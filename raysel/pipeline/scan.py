@@ -20,7 +20,7 @@ from ray.exceptions import GetTimeoutError
 from raysel.config import RunConfig, ScanConfig
 from raysel.errors import RayselError
 from raysel.images import ImagesList, Slice, Source, slices
-from raysel.network import Network
+from raysel.network import Network, from_anywhere
 from raysel.pipeline.actor import ActorSettings, Decoding, DecodingScanActor, ScanActor
 from raysel.pipeline.capacity import Pool, Resized, watch
 from raysel.pipeline.cluster import Cluster
@@ -175,7 +175,8 @@ def _found(run: ScanRun, state: RunningState, actors: int, floor_name: str) -> I
 def _stream(run: ScanRun, cut: list[Slice], actors: int, floor_name: str) -> Dataset:
     """One row per call of an actor."""
     layout, config = run.layout, run.config.scan
-    settings = ActorSettings(run.config.network, run.network.weights_digest, layout.batch, layout.device, floor_name)
+    network = from_anywhere(run.config.network)
+    settings = ActorSettings(network, run.network.weights_digest, layout.batch, layout.device, floor_name)
     reading, parts = Slices(run.source, run.images, cut), len(cut)
     decoding = Decoding(run.network.preprocessing)
     pool = ActorPoolStrategy(size=actors)

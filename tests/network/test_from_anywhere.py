@@ -1,0 +1,34 @@
+"""Files by their absolute paths, everything else as it was typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.network import from_anywhere
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_with_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("w.safetensors", "net.mat", "average.npy", "random"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_local_files(tmp_path: Path) -> None:
+    config = NetworkConfig(
+        network="net.mat", weights="./w.safetensors", preprocessing=Preprocessing(average_image="average.npy")
+    )
+    there = from_anywhere(config)
+    assert (there.network, there.weights) == (str(tmp_path / "net.mat"), str(tmp_path / "w.safetensors"))
+    assert there.preprocessing == Preprocessing(average_image=str(tmp_path / "average.npy"))
+    assert from_anywhere(there) == there
+
+
+@pytest.mark.parametrize("weights", [None, "random", "IMAGENET1K_V2", "s3://bucket/w.pth", "/nowhere/w.pth"])
+@pytest.mark.parametrize("network", ["torchvision:resnet50", "package.module:factory", "absent.pt2"])
+def test_what_is_no_local_file_stays(network: str, weights: str | None) -> None:
+    config = NetworkConfig(network=network, weights=weights, preprocessing=Preprocessing())
+    assert from_anywhere(config) == config
