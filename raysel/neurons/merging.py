@@ -9,6 +9,8 @@ outrank it, and keeping the largest only raises them (design, sec. 3).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from raysel.neurons.ranking import Candidates, Rankings
 _BLOCK_NEURONS = 256
 """Neurons that are folded at once: their entries stay in a core's cache."""
 
-Map = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+Map = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 
 
 def select(
@@ -72,24 +74,74 @@ def fold_into(rankings: Rankings, candidates: Candidates, each: Map = map) -> No
     """
     if candidates.high is not None and rankings.high is None:
         raise ValueError("an image id past 2**32, and rankings made for fewer images")
-    touched, fresh = _in_rows(candidates, second_keys=rankings.high is not None)
+    groups = _ByNeuron.of(candidates, second_keys=rankings.high is not None)
 
-    def fold_block(first: int) -> None:
-        rows = slice(first, first + _BLOCK_NEURONS)
-        neurons = touched[rows]
-        rankings[neurons] = _best(_side_by_side(rankings[neurons], fresh[rows]), rankings.depth)
+    def fold_block(groups_of_block: NDArray[np.integer]) -> None:
+        neurons = groups.neurons[groups_of_block]
+        rows = _side_by_side(rankings[neurons], groups.rows(groups_of_block))
+        rankings[neurons] = _best(rows, rankings.depth)
 
-    for _ in each(fold_block, range(0, len(touched), _BLOCK_NEURONS)):
+    for _ in each(fold_block, groups.blocks()):
         pass
 
 
 def thin(candidates: Candidates, depth: int) -> Candidates:
     """The candidates without copies and with at most `depth` per neuron: one level of the tree, without any state."""
-    touched, rows = _in_rows(candidates, second_keys=candidates.high is not None)
-    best = _best(rows, min(depth, rows.depth))
-    filled = best.keys != EMPTY
-    neurons = np.broadcast_to(touched[:, None], filled.shape)[filled]
-    return Candidates(neurons.astype(np.int32), *(column[filled] for column in best.columns))
+    groups = _ByNeuron.of(candidates, second_keys=candidates.high is not None)
+    parts = []
+    for block in groups.blocks():
+        best = _best(groups.rows(block), depth)
+        filled = best.keys != EMPTY
+        neurons = np.broadcast_to(groups.neurons[block][:, None], filled.shape)[filled]
+        parts.append(Candidates(neurons.astype(np.int32), *(column[filled] for column in best.columns)))
+    return Candidates.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class _ByNeuron:
+    """Candidates, those of a neuron together."""
+
+    candidates: Candidates
+    second_keys: bool
+    order: NDArray[np.integer]
+    """[n]: the candidates, by neuron."""
+    neurons: NDArray[np.int64]
+    """[groups]: the neurons that have any, ascending."""
+    starts: NDArray[np.integer]
+    """[groups]: where in `order` each begins."""
+    counts: NDArray[np.integer]
+    """[groups]: how many each has."""
+
+    @classmethod
+    def of(cls, candidates: Candidates, *, second_keys: bool) -> _ByNeuron:
+        order = np.argsort(candidates.neurons, kind="stable")
+        neurons, starts, counts = np.unique(candidates.neurons[order], return_index=True, return_counts=True)
+        return cls(candidates, second_keys, order, neurons.astype(np.int64), starts, counts)
+
+    def blocks(self) -> list[NDArray[np.integer]]:
+        """The groups, some at a time, those with about as many candidates together.
+
+        A row is as wide as its block's longest: where images come class by class, a few neurons have hundreds.
+        """
+        by_count = np.argsort(self.counts, kind="stable")
+        return [np.sort(by_count[first : first + _BLOCK_NEURONS]) for first in range(0, len(by_count), _BLOCK_NEURONS)]
+
+    def rows(self, groups: NDArray[np.integer]) -> Rankings:
+        """The candidates of some groups, a row each, in the order in which they came."""
+        counts = self.counts[groups]
+        row = np.repeat(np.arange(len(groups)), counts)
+        column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        own = self.order[np.repeat(self.starts[groups], counts) + column]
+        shape = len(groups), int(counts.max(initial=0))
+        high = np.full(shape, NO_HIGH) if self.second_keys else None
+        rows = Rankings(np.full(shape, EMPTY), np.full(shape, -1, np.int32), high)
+        rows.keys[row, column] = self.candidates.keys[own]
+        rows.positions[row, column] = self.candidates.positions[own]
+        if rows.high is not None and self.candidates.high is not None:
+            rows.high[row, column] = self.candidates.high[own]
+        elif rows.high is not None:
+            rows.high[row, column] = 0
+        return rows
 
 
 def _side_by_side(*parts: Rankings) -> Rankings:
@@ -97,23 +149,6 @@ def _side_by_side(*parts: Rankings) -> Rankings:
     return Rankings(
         *(np.concatenate(columns, axis=1) for columns in zip(*(part.columns for part in parts), strict=True))
     )
-
-
-def _in_rows(candidates: Candidates, *, second_keys: bool) -> tuple[NDArray[np.int64], Rankings]:
-    """Candidates as rows of a matrix: (the neurons that have any, their unordered entries)."""
-    order = np.argsort(candidates.neurons, kind="stable")
-    touched, starts, counts = np.unique(candidates.neurons[order], return_index=True, return_counts=True)
-    row = np.repeat(np.arange(len(touched)), counts)
-    column = np.arange(len(candidates)) - np.repeat(starts, counts)
-    shape = len(touched), int(counts.max(initial=0))
-    rows = Rankings(
-        np.full(shape, EMPTY), np.full(shape, -1, np.int32), np.full(shape, NO_HIGH) if second_keys else None
-    )
-    rows.keys[row, column] = candidates.keys[order]
-    rows.positions[row, column] = candidates.positions[order]
-    if rows.high is not None:
-        rows.high[row, column] = candidates.second_keys()[order]
-    return touched.astype(np.int64), rows
 
 
 def _best(rows: Rankings, depth: int) -> Rankings:
@@ -153,7 +188,7 @@ def _rows_with_copies(rows: Rankings) -> NDArray[np.int64]:
 def _without_copies(rows: Rankings) -> Rankings:
     """Of each image only the copy with the largest activation, then the first position; the others become EMPTY."""
     images = _keys.images_of(rows.keys, rows.high)
-    rows = _along(rows, np.lexsort((rows.positions, rows.keys, images, rows.keys == EMPTY), axis=1))
+    rows = _along(rows, np.lexsort((rows.positions, rows.keys, images), axis=1))
     images = _keys.images_of(rows.keys, rows.high)
     again = np.zeros(images.shape, bool)
     again[:, 1:] = (images[:, 1:] == images[:, :-1]) & (rows.keys[:, 1:] != EMPTY)

@@ -135,11 +135,11 @@ class Candidates:
             np.concatenate([part.neurons for part in parts]),
             np.concatenate([part.keys for part in parts]),
             np.concatenate([part.positions for part in parts]),
-            np.concatenate([part.second_keys() for part in parts])
-            if any(part.high is not None for part in parts)
-            else None,
+            cls._second_keys(parts),
         )
 
-    def second_keys(self) -> NDArray[np.uint32]:
-        """The second keys of all, zero where image ids are below 2**32."""
-        return np.zeros(len(self), np.uint32) if self.high is None else self.high
+    @staticmethod
+    def _second_keys(parts: Sequence[Candidates]) -> NDArray[np.uint32] | None:
+        if all(part.high is None for part in parts):
+            return None
+        return np.concatenate([np.zeros(len(part), np.uint32) if part.high is None else part.high for part in parts])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysel.neurons import keys
-from raysel.neurons.merging import fold, merge, select, thin
+from raysel.neurons import keys, merging
+from raysel.neurons.merging import fold, fold_into, merge, select, thin
 from raysel.neurons.ranking import Candidates, Rankings
 
 NEURONS = 3
@@ -137,6 +138,50 @@ def test_a_tree_level_changes_nothing(scan, depth):
     assert content(state) == expected([e for part in parts for e in part], depth)
 
 
+@pytest.mark.parametrize("images", [FEW, MANY])
+@pytest.mark.parametrize("threads", [False, True])
+def test_many_neurons_some_of_which_have_many_candidates(images, threads):
+    """Of each neuron the best of its own, however blocks are cut and on whichever thread they are folded."""
+    random, neurons, depth = np.random.default_rng(5), 700, 7
+    counts = random.choice([0, 1, 2, 5, 90], neurons, p=[0.1, 0.4, 0.3, 0.1, 0.1])
+    neuron = random.permutation(np.repeat(np.arange(neurons, dtype=np.int32), counts))
+    activations = random.random(len(neuron)).astype(np.float32) + np.float32(0.5)
+    ids = random.integers(0, 50, len(neuron)) + (random.integers(0, 2, len(neuron)) << 32 if images == MANY else 0)
+    found = Candidates(neuron, keys.pack(activations, ids), np.zeros(len(neuron), np.int32), keys.high_bits(ids))
+    state = Rankings.empty(neurons, depth, images)
+    with ThreadPoolExecutor(4) as pool:
+        for part in (slice(0, None, 2), slice(1, None, 2)):
+            columns = (None if column is None else column[part] for column in vars(found).values())
+            fold_into(state, Candidates(*columns), pool.map if threads else map)
+    thinned = fold(Rankings.empty(neurons, depth, images), thin(found, depth))
+    assert same(state, thinned)
+    for number in range(neurons):
+        own = sorted(zip(activations[neuron == number].tolist(), ids[neuron == number].tolist(), strict=True))
+        best = sorted({i: a for a, i in own}.items(), key=lambda e: (-e[1], mixed(e[0] % FEW), e[0] // FEW))
+        assert state.ids[number][state.ids[number] >= 0].tolist() == [i for i, _ in best[:depth]]
+
+
+def test_one_neuron_with_many_candidates_does_not_widen_the_rows_of_all(monkeypatch):
+    """Images come class by class, and a neuron of that class takes hundreds of them."""
+    sorted_entries, best = [], merging._best
+
+    def counting(rows, depth):
+        sorted_entries.append(rows.keys.size)
+        return best(rows, depth)
+
+    monkeypatch.setattr(merging, "_best", counting)
+    neurons, depth, many = 2_000, 10, 3_000
+    neuron = np.concatenate([np.arange(neurons), np.zeros(many, int)]).astype(np.int32)
+    ids = np.arange(len(neuron))
+    found = Candidates(neuron, keys.pack(np.ones(len(neuron), np.float32), ids), np.zeros(len(neuron), np.int32))
+    for _ in range(2):
+        fold(Rankings.empty(neurons, depth), found)
+        thin(found, depth)
+    block = merging._BLOCK_NEURONS
+    assert max(sorted_entries) <= block * (depth + many + 1)
+    assert sum(sorted_entries) <= 4 * (neurons * (depth + 1) + block * (many + 1))
+
+
 @given(st.lists(batch_of(few_ids), max_size=6), depths)
 def test_the_way_with_two_keys_comes_to_the_same_as_that_with_one(parts, depth):
     one, two = Rankings.empty(NEURONS, depth, FEW), Rankings.empty(NEURONS, depth, MANY)
@@ -154,6 +199,11 @@ def test_rankings_are_made_again_from_their_entries(scan, depth):
     neuron, rank = np.nonzero(state.ids >= 0)
     entries = (column[neuron, rank] for column in (state.activations, state.ids, state.positions))
     assert content(Rankings.from_entries(NEURONS, depth, neuron, rank, *entries)) == content(state)
+
+
+@pytest.mark.parametrize(("images", "high"), [(FEW - 1, False), (FEW, False), (FEW + 1, True)])
+def test_a_second_key_is_there_only_where_it_is_needed(images, high):
+    assert (Rankings.empty(1, 1, images).high is not None) == high
 
 
 def test_rankings_for_few_images_refuse_an_id_that_they_cannot_hold():
