@@ -21,9 +21,13 @@ def _bench() -> None:
 
 @bench.command()
 def merge(
-    images: Annotated[int, typer.Option(help="Simulated images.")] = 1_281_167,
-    neurons: Annotated[list[int] | None, typer.Option(help="Neurons; may be given again (2000 and 27000).")] = None,
-    depth: Annotated[list[int] | None, typer.Option(help="Depth of a ranking; may be given again (100, 400).")] = None,
+    images: Annotated[int, typer.Option(help="Simulated images.", min=1)] = 1_281_167,
+    neurons: Annotated[
+        list[int] | None, typer.Option(help="Neurons; may be given again (2000 and 27000).", min=1)
+    ] = None,
+    depth: Annotated[
+        list[int] | None, typer.Option(help="Depth of a ranking; may be given again (100, 400).", min=1)
+    ] = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
@@ -40,4 +44,4 @@ def merge(
         print(json.dumps(told))
         return
     rows = [{**each.pop("load"), **each} for each in told]
-    print_table([name for name in rows[0] if name not in ("row_images", "lag_rows", "seed")], rows)
+    print_table([name for name in rows[0] if name not in ("call_images", "lag_images", "seed")], rows)

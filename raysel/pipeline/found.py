@@ -29,6 +29,11 @@ SCHEMA = pa.schema(
 """One row per call, whatever the call found: a replay then has the same shape."""
 
 
+_MOST_ROWS = 16
+_TREE_CANDIDATES = 8_000_000
+"""Of a tree level's task, which Ray gives no memory of its own: 160 MB, and as much again to sort them."""
+
+
 @dataclass(frozen=True)
 class Found:
     """The images that a call has covered, those it could not use, and the candidates among the rest."""
@@ -95,9 +100,17 @@ class TreeLevel:
         return replace(found, candidates=thinned, dropped=found.sent - len(thinned)).to_row()
 
 
-def fan_in(calls: int) -> int:
-    """How many rows a tree level merges: few for short runs, which want their floor and their progress soon."""
-    return min(max(calls // 64, 1), 16)
+def fan_in(calls: int, call_candidates: int) -> int:
+    """How many rows a tree level merges.
+
+    Few for short runs, which want their floor and their progress soon; and few for large networks, whose calls find
+    every neuron in every image as long as there is no floor.
+
+    Args:
+        calls: of the whole scan.
+        call_candidates: that a call finds at most.
+    """
+    return max(min(calls // 64, _MOST_ROWS, _TREE_CANDIDATES // max(call_candidates, 1)), 1)
 
 
 def _candidates(table: pa.Table, row: int) -> Candidates:

@@ -165,7 +165,9 @@ def _found(run: ScanRun, state: RunningState, actors: int, floor_name: str) -> I
     config = run.config.scan
     cut = _still_to_do(slices(run.images, config.slice_images, config.seed), state)
     calls = -(-sum(len(part.ids) for part in cut) // config.call_images)
-    found = _merged(_stream(run, cut, actors, floor_name), config, fan_in(calls))
+    neurons = len(state.folded.keys)
+    rows = fan_in(calls, config.call_images * neurons)
+    found = _merged(_stream(run, cut, actors, floor_name), config, rows)
     # Machines are lost while actors start, too. What an actor itself refuses, all of them do, and that ends the run.
     found.context.max_consecutive_actor_init_deaths = actors
     watch(found.context, Pool(actors, run.layout.workers, run.layout.gpu, config.lost_machine_wait_s))

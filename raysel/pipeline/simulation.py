@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 
 from raysel.neurons import Candidates, activations_of, candidate_keys
-from raysel.pipeline.found import Found, TreeLevel
+from raysel.pipeline.found import Found, TreeLevel, fan_in
 from raysel.pipeline.state import RunningState
 from raysel.store import Folder, put_snapshot
 
-_BLOCK_NEURONS = 512
-"""Neurons that are drawn at once, so that what is measured is the driver's memory."""
+_BLOCK_ENTRIES = 1 << 20
+"""Activations that are drawn at once, so that what is measured is the driver's memory."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,16 @@ class Load:
     """ImageNet's training images."""
     neurons: int = 2000
     depth: int = 100
-    row_images: int = 2048
-    """Images in one row that reaches the driver: a tree level of 16 calls of 128."""
-    lag_rows: int = 4
-    """Rows that were on their way when the floors they used were put."""
+    call_images: int = 128
+    """Images in one call of an actor."""
+    lag_images: int = 8192
+    """Images that were on their way when the floors they used were put: four calls each of sixteen actors."""
     seed: int = 0
+
+    @property
+    def row_images(self) -> int:
+        """Images in one row that reaches the driver: what a tree level makes of some calls."""
+        return self.call_images * fan_in(self.images // self.call_images, self.call_images * self.neurons)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ def carry(load: Load, folder: Path) -> Carried:
     random = np.random.default_rng(load.seed)
     state = RunningState.empty(load.neurons, load.depth, load.images)
     latest = 0, np.zeros(load.neurons)
-    floors = deque([latest] * (load.lag_rows + 1), maxlen=load.lag_rows + 1)
+    lag_rows = load.lag_images // load.row_images
+    floors = deque([latest] * (lag_rows + 1), maxlen=lag_rows + 1)
     spent = 0.0
     for first in range(0, load.images, load.row_images):
         ids = np.arange(first, min(first + load.row_images, load.images))
@@ -101,8 +107,9 @@ def carry(load: Load, folder: Path) -> Carried:
 def _row(random: np.random.Generator, ids: np.ndarray, floor: np.ndarray, floor_images: int, depth: int) -> pa.Table:
     """What a tree level sends on of images whose activations are uniform in (0, 1)."""
     level, parts, dropped = TreeLevel(depth), [], 0
-    for first in range(0, len(floor), _BLOCK_NEURONS):
-        sent = Found(ids, {}, _block(random, ids, floor[first : first + _BLOCK_NEURONS], first))
+    block = max(_BLOCK_ENTRIES // len(ids), 1)
+    for first in range(0, len(floor), block):
+        sent = Found(ids, {}, _block(random, ids, floor[first : first + block], first))
         thinned = Found.from_rows(level(sent.to_row()))
         parts.append(thinned.candidates)
         dropped += thinned.dropped

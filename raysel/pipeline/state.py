@@ -23,10 +23,10 @@ LARGE = 4_000_000
 """Entries from which a state is folded by several threads (sorting leaves Python's lock to the others), and for several
 finds at a time: a fold looks at whole rankings, however few candidates there are for each."""
 
-_FINDS_AT_ONCE = 8
+_IMAGES_AT_ONCE = 16_384
 _CANDIDATES_AT_ONCE = 1 / 8
-"""A large state is folded once so many finds wait, or so many candidates for each of its entries. More would save
-little, and leave the floors behind."""
+"""A large state is folded once what was found in so many images waits, or so many candidates for each of its entries.
+More would save little, and leave the floors behind."""
 
 
 @cache
@@ -53,6 +53,7 @@ class RunningState:
     scanned: int = 0
     """Images that came in since this process began, or went on."""
     _waiting: list[Candidates] = field(default_factory=list)
+    _waiting_images: int = 0
 
     @classmethod
     def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
@@ -71,6 +72,7 @@ class RunningState:
         An image that could be used once counts as covered, whichever came first.
         """
         self._waiting.append(found.candidates)
+        self._waiting_images += len(found.covered)
         self.covered[found.covered] = True
         self.quarantine.update(found.faults)
         for image in [image for image in self.quarantine if self.covered[image]]:
@@ -87,7 +89,7 @@ class RunningState:
 
     def _may_wait(self) -> bool:
         entries, candidates = self.folded.keys.size, sum(map(len, self._waiting))
-        few = len(self._waiting) < _FINDS_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
+        few = self._waiting_images < _IMAGES_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
         return entries >= LARGE and few
 
     def settle(self) -> None:
@@ -96,6 +98,7 @@ class RunningState:
             each = _threads().map if self.folded.keys.size >= LARGE else map
             fold_into(self.folded, Candidates.concatenate(self._waiting), each)
             self._waiting.clear()
+            self._waiting_images = 0
 
     @property
     def done(self) -> int:

@@ -132,9 +132,11 @@ def test_a_large_state_is_folded_for_several_finds_at_a_time_and_is_the_same(sca
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("raysel.pipeline.state.LARGE", 0)
         patch.setattr("raysel.pipeline.state._CANDIDATES_AT_ONCE", 1.0)
+        patch.setattr("raysel.pipeline.state._IMAGES_AT_ONCE", 8)
         large, waited = RunningState.empty(NEURONS, depth, 3000), 0
         for row in rows:
-            waited = 0 if large.take(Found.from_rows(row)) else waited + 1
+            found = Found.from_rows(row)
+            waited = 0 if large.take(found) else waited + len(found.covered)
             assert waited < 8
         half = rows[: len(rows) // 2]
         snapshot = state(half, depth).arrays()
@@ -148,6 +150,7 @@ def test_finds_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> No
     small = RunningState.empty(NEURONS, 100, 9)
     assert [small.take(each) for each in few] == [True] * 9
     monkeypatch.setattr("raysel.pipeline.state.LARGE", NEURONS * 100)
+    monkeypatch.setattr("raysel.pipeline.state._IMAGES_AT_ONCE", 8)
     large = RunningState.empty(NEURONS, 100, 9)
     assert [large.take(each) for each in few] == [False] * 7 + [True, False]
     assert (large.rankings.ids >= 0).sum() == 9 * NEURONS
@@ -200,12 +203,20 @@ def test_an_image_that_could_be_used_once_is_no_fault(covered_first: bool) -> No
 
 @pytest.mark.parametrize(("calls", "least", "most"), [(0, 1, 1), (1, 1, 1), (127, 1, 1), (128, 2, 2), (10**6, 2, 16)])
 def test_short_runs_have_no_tree_level_and_long_ones_a_narrow_one(calls: int, least: int, most: int) -> None:
-    assert least <= fan_in(calls) <= most
+    assert least <= fan_in(calls, 128 * 2_000) <= most
 
 
-@given(st.integers(0, 10**7), st.integers(0, 1000))
-def test_longer_runs_merge_no_fewer(calls: int, more: int) -> None:
-    assert 1 <= fan_in(calls) <= fan_in(calls + more)
+@given(st.integers(0, 10**7), st.integers(0, 1000), st.integers(0, 10**8))
+def test_longer_runs_merge_no_fewer_and_larger_networks_no_more(calls: int, more: int, candidates: int) -> None:
+    assert 1 <= fan_in(calls, candidates) <= fan_in(calls + more, candidates)
+    assert fan_in(calls, candidates + more) <= fan_in(calls, candidates)
+
+
+@given(st.integers(0, 10**7), st.integers(1, 100_000))
+def test_what_a_tree_level_merges_fits_its_task(calls: int, neurons: int) -> None:
+    """At 16 bytes a candidate; where one call has more than that there is no such level."""
+    rows = fan_in(calls, 128 * neurons)
+    assert rows == 1 or rows * 128 * neurons * 16 <= 128 << 20
 
 
 def test_rows_taken_together_are_as_stale_as_the_stalest_floor_among_them() -> None:

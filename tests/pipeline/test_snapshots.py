@@ -126,7 +126,7 @@ def test_candidates_of_a_large_scan_are_the_formula_s(neurons: int, depth: int, 
     """At most 1.3 times ``C (depth (1 + ln(n / depth)) + s)``, which is written out again here."""
     load = Load(images=100_000, neurons=neurons, depth=depth)
     carried = carry(load, tmp_path)
-    dispatched = (load.lag_rows + 1) * load.row_images
+    dispatched = load.lag_images + load.row_images
     formula = neurons * (depth * (1 + np.log(load.images / depth)) + dispatched)
     assert carried.bound <= formula * 1.001
     assert 0.5 * formula < carried.candidates <= 1.3 * formula
