@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 
+from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.network import Tap
 from raysel.neurons import Rankings
@@ -56,9 +58,11 @@ def publish_index(
         writer.classes(classes),
         writer.quarantine(quarantined(images, state.quarantine)),
     ]
-    lock.confirm()
+    lock.renew()
     manifest = publish(writer.folder, record.model_copy(update={"files": record.files + files}))
-    writer.folder.delete_below(RUNS_PREFIX)
+    with suppress(RayselError):  # who has taken over meanwhile keeps what is theirs
+        lock.renew()
+        writer.folder.delete_below(RUNS_PREFIX)
     remove_unreferenced(writer.folder, GRACE)
     return manifest
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "raysel-"
-_OWNER = "owner"
+_PREFIX = "raysel-ray-"
+_OWNER = ".raysel-session"
 """File that the run holds locked; the lock goes with its process, however that ends."""
 
 
@@ -37,6 +38,23 @@ def session_folder(base: Path | None = None) -> Iterator[Path]:
 
 def _remove_left(base: Path) -> None:
     for file in base.glob(f"{_PREFIX}*/{_OWNER}"):
-        with suppress(OSError), file.open("a") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(file.parent, ignore_errors=True)
+        with suppress(OSError):
+            if _is_mine(file.parent, stat.S_ISDIR) and _is_mine(file, stat.S_ISREG) and not _is_held(file):
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def _is_mine(path: Path, kind: Callable[[int], bool]) -> bool:
+    """True if it is this user's, and of this kind: in a folder where all may write others may have made anything."""
+    there = path.lstat()
+    return there.st_uid == os.getuid() and kind(there.st_mode)
+
+
+def _is_held(file: Path) -> bool:
+    descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

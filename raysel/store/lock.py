@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +64,16 @@ class Holder:
 
     def is_gone(self) -> bool:
         """True if it was a process of this machine and is no more; False also where that cannot be told."""
-        return bool(self.machine) and self.machine == _machine() and _started(self.pid) != self.started
+        if not self.machine or self.machine != _machine():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # it lives, and is another user's
+        started = _started(self.pid)  # empty where /proc hides it
+        return bool(started) and started != self.started
 
     def encode(self, beat: int) -> bytes:
         """The lock's content; no two are equal."""
@@ -101,13 +111,25 @@ class RunLock:
         Raises:
             RayselError: another run has taken over, or the store does not answer.
         """
+        self._renew_until(lambda: not self._stale())
+
+    def renew(self) -> None:
+        """As `confirm`, but the store is asked in any case: before what cannot be taken back.
+
+        Raises:
+            RayselError: another run has taken over, or the store does not answer.
+        """
+        began = time.monotonic()
+        self._renew_until(lambda: self._renewed >= began)
+
+    def _renew_until(self, renewed: Callable[[], bool]) -> None:
         give_up = time.monotonic() + self._lease.patience_s
-        while not self._lost and self._stale():
+        while not self._lost and not renewed():
             fault = self._renew()
-            if fault is None or not self._stale():
-                continue
+            if self._lost or renewed():
+                break
             if time.monotonic() >= give_up:
-                raise RayselError(f"{self._shown}: the lock could not be renewed ({fault}): run again")
+                raise RayselError(f"{self._shown}: the lock could not be renewed ({fault or 'refused'}): run again")
             time.sleep(self._lease.beat_s / 5)
         if self._lost:
             raise RayselError(f"{self._shown}: the lock was lost to another run: wait for it, or run again")
@@ -165,11 +187,15 @@ def locked(folder: Folder, say: Callable[[str], None], lease: Lease | None = Non
         lease: how long a lock lives; the same for all runs on an index.
 
     Raises:
-        RayselError: another run is alive and holds it.
+        RayselError: another run is alive and holds it, or the folder cannot be locked.
     """
     lease = lease or Lease()
     file, me = conditional_file(folder, LOCK_NAME), Holder.me()
-    lock = RunLock(file, me, _taken(file, me, lease, say, folder.shown), lease, folder.shown)
+    try:
+        etag = _taken(file, me, lease, say, folder.shown)
+    except OSError as error:
+        raise RayselError(f"cannot lock {folder.shown}: {error}; see who may write there") from error
+    lock = RunLock(file, me, etag, lease, folder.shown)
     try:
         yield lock
     finally:
@@ -197,7 +223,8 @@ def _taken(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str],
                     f"another run is indexing into {shown} ({holder}): wait for it, or give another --out"
                 )
             over = time.monotonic() - since >= lease.lasts_s
-            etag = file.put(me.encode(0), seen) if over or (holder and holder.is_gone()) else None
+            free = over or (holder is not None and holder.is_gone())
+            etag = _patiently(partial(file.put, me.encode(0), seen), lease) if free else None
         if etag is not None:
             return etag
         time.sleep(min(1.0, lease.beat_s / 5))

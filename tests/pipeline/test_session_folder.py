@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from raysel.pipeline.session_folder import session_folder
 
@@ -28,8 +31,9 @@ def test_it_goes_with_the_run(tmp_path: Path) -> None:
 
 
 def test_that_of_a_killed_run_goes_with_the_next_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
-    others = tmp_path / "raysel-store-x"
-    (others / "data").mkdir(parents=True)
+    others = tmp_path / "raysel-project"
+    others.mkdir()
+    (others / "owner").write_text("somebody")
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
@@ -43,8 +47,11 @@ def test_that_of_a_killed_run_goes_with_the_next_and_that_of_a_living_one_stays(
         assert set(tmp_path.iterdir()) == {mine, others}
 
 
-def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "raysel-x" / "owner").mkdir(parents=True)
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")])
+def test_what_raysel_has_not_made_is_passed_over(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """Where all may write, others may have made anything: nothing of it is removed, and nothing of it is waited for."""
+    (tmp_path / "raysel-ray-x").mkdir()
+    make(tmp_path / "raysel-ray-x" / ".raysel-session")
     with session_folder(tmp_path) as folder:
-        assert os.path.isdir(folder)
-    assert (tmp_path / "raysel-x").exists()
+        assert folder.is_dir()
+    assert list(tmp_path.iterdir()) == [tmp_path / "raysel-ray-x"]

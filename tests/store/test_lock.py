@@ -109,6 +109,77 @@ def test_a_killed_holder_of_this_machine_is_followed_at_once(local_folder, tmp_p
     assert time.monotonic() - began < 10
 
 
+def test_a_number_that_was_given_again_is_no_sign_of_life():
+    me = Holder.me()
+    assert not me.is_gone()
+    assert replace(me, started="1").is_gone()
+    assert not replace(me, started="1", machine="another boot").is_gone()
+
+
+def test_a_living_process_of_another_user_that_proc_hides_is_not_gone(monkeypatch):
+    """As where /proc is mounted with hidepid."""
+    monkeypatch.setattr("raysel.store.lock._started", lambda _: "")
+    assert not replace(Holder.me(), started="7").is_gone()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert replace(Holder.me(), pid=ended.pid).is_gone()
+
+
+def test_a_store_that_refuses_every_renewal_is_given_up(local_folder, monkeypatch):
+    """Though what it holds is ours: without end, and without a pause, nobody is helped."""
+    file, asked = conditional_file(local_folder, LOCK_NAME), []
+
+    class Odd:
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+        def put(self, content, expected):
+            asked.append(expected)
+            return None if expected else file.put(content, None)
+
+    monkeypatch.setattr("raysel.store.lock.conditional_file", lambda *_: Odd())
+    with locked(local_folder, print, QUICK) as lock:
+        with pytest.raises(RayselError, match="could not be renewed"):
+            lock.renew()
+        assert len(asked) < 100
+
+
+def test_before_what_cannot_be_taken_back_the_store_is_asked(folder):
+    """Who has slept for longer than the lease thinks that no time has passed."""
+    with locked(folder, print, Lease(beat_s=60, lasts_s=600)) as lock:
+        lock.renew()
+        file = conditional_file(folder, LOCK_NAME)
+        assert file.put(elsewhere(), file.read()[1])
+        lock.confirm()
+        with pytest.raises(RayselError, match="lost to another run"):
+            lock.renew()
+
+
+def test_a_takeover_that_meets_a_busy_store_is_tried_again(local_folder, monkeypatch):
+    file, busy = conditional_file(local_folder, LOCK_NAME), iter([True])
+    file.put(replace(Holder.me(), started="1").encode(0), None)
+
+    class Busy:
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+        def put(self, *arguments):
+            if next(busy, False):
+                raise RayselError("slow down")
+            return file.put(*arguments)
+
+    monkeypatch.setattr("raysel.store.lock.conditional_file", lambda *_: Busy())
+    with locked(local_folder, print, replace(QUICK, patience_s=20)) as lock:
+        lock.renew()
+
+
+def test_a_folder_that_cannot_be_locked_is_told_in_one_line(local_folder, tmp_path):
+    (tmp_path / "index" / f".{LOCK_NAME}.guard").mkdir(parents=True)
+    with pytest.raises(RayselError, match="cannot lock") as error, locked(local_folder, print, QUICK):
+        pass
+    assert "\n" not in str(error.value)
+
+
 def test_a_silent_holder_elsewhere_is_followed_after_a_lease(folder):
     file = conditional_file(folder, LOCK_NAME)
     file.put(elsewhere(), None)
