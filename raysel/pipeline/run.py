@@ -24,6 +24,7 @@ from raysel.images import (
     subset,
 )
 from raysel.network import Network, Tap, load
+from raysel.pipeline.bad_images import bear
 from raysel.pipeline.chunks import ChunkFiles
 from raysel.pipeline.cluster import Cluster, connected
 from raysel.pipeline.derive import Derived, chunks_of, derive, images_needed
@@ -152,8 +153,11 @@ class _Run:
         state = snapshots.load() or published_state(self.folder, self.fingerprints.scan, taps, count)
         if state is None:
             state = RunningState.empty(neurons, options.rank_depth, count)
+            # What was derived from a scan that is lost may differ from this one's in the last bits.
+            self.folder.delete_below(f"{RUNS_PREFIX}/{self.fingerprints.index}")
         elif state.done:
             self.reporter.say(f"scan: goes on where it was: {state.done:,} of {count:,} images are done")
+        bear(state, self.images, self.config.source.max_bad)
         if state.done == count:
             return state
         layout = Layout.of(options, self.cluster())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from raysel.errors import RayselError
 from raysel.images import ImagesList, Slice, Source, slices
 from raysel.network import Network, from_anywhere
 from raysel.pipeline.actor import ActorSettings, Decoding, DecodingScanActor, ScanActor
+from raysel.pipeline.bad_images import bear
 from raysel.pipeline.capacity import Pool, Resized, watch
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.faults import told_in_one_line
@@ -34,9 +34,6 @@ from raysel.pipeline.state import RunningState, Snapshots
 # On a CPU an actor holds nearly a whole core; what it leaves is for reading and merging, which mostly wait.
 ACTOR_CPUS = 0.9
 ASIDE_CPUS = 0.05
-
-_A_FEW = 10
-"""Bad images that any run bears: a share of few images is less than one."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,6 @@ class ScanRun:
     say: Callable[[str], None]
     """Tells a line."""
 
-    @property
-    def bearable(self) -> int:
-        """How many bad images the run bears: a share of all, and a few in any case unless the share is zero."""
-        share = self.config.source.max_bad
-        return max(_A_FEW, int(share * len(self.images.images))) if share > 0 else 0
-
 
 def scan(run: ScanRun, state: RunningState, snapshots: Snapshots, stage: Stage) -> None:
     """Fold into `state` what the network's neurons do on every image of the list that is not in it yet.
@@ -117,7 +108,7 @@ def scan(run: ScanRun, state: RunningState, snapshots: Snapshots, stage: Stage) 
                 for rows in _found(run, state, actors, floor.name):
                     if state.take(Found.from_rows(rows)):
                         floor.put(state.done, state.rankings)
-                    _bear(run, state)
+                    bear(state, run.images, run.config.source.max_bad)
                     snapshots.offer(state)
                     stage.advance(state.done - stage.done)
                 actors = None
@@ -130,17 +121,6 @@ def scan(run: ScanRun, state: RunningState, snapshots: Snapshots, stage: Stage) 
         snapshots.drop()
         raise RayselError(_lost(run.images, left))
     snapshots.put(state)
-
-
-def _bear(run: ScanRun, state: RunningState) -> None:
-    bad = len(state.quarantine) + len(run.images.faults)
-    if bad > run.bearable:
-        reasons = Counter([*state.quarantine.values(), *run.images.faults["reason"].to_pylist()])
-        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
-        raise RayselError(
-            f"{bad} bad images, the run bears {run.bearable} of {len(run.images.images):,} ({told}): "
-            "mend them, or raise --max-bad"
-        )
 
 
 def _lost(images: ImagesList, left: NDArray[np.int64]) -> str:

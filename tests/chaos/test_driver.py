@@ -82,6 +82,24 @@ def test_the_driver_is_killed(
         assert again["forward"] == before["forward"]
 
 
+def test_what_was_derived_from_a_scan_that_is_lost_is_derived_again(
+    undisturbed: Undisturbed, address: str, faults: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The scan that is run in its place may differ in the last bits, elsewhere than here."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    with started(typed(config, tmp_path / "run.toml", address), tmp_path / "said", "derive") as first:
+        assert first.wait(240) == -signal.SIGKILL, (tmp_path / "said").read_text()
+    (state,) = (tmp_path / "index" / "runs").glob("*/state.npz")
+    state.write_bytes(state.read_bytes()[:1000])
+    decoded = count(faults / "log")["task-decode"]
+    capfd.readouterr()
+    run(config)
+    assert "goes on" not in capfd.readouterr().err
+    undisturbed.assert_same(config.out)
+    whole_derive = count(undisturbed.faults / "log")["task-decode"]
+    assert count(faults / "log")["task-decode"] - decoded == whole_derive
+
+
 def snapshot_of(folder: Folder) -> RunningState | None:
     """The running state that a killed run has left."""
     names = [file.name for file in folder.list("runs") if file.name.endswith("/state.npz")]

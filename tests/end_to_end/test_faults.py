@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import raysel
+import raysel.pipeline.run as run_module
 from raysel.errors import RayselError
 from raysel.pipeline.verify import Sample, verify
 from tests.end_to_end.conftest import Images
@@ -41,6 +42,22 @@ def test_an_actor_that_cannot_be_made(local_ray: None, images: Images, tmp_path:
 def test_too_many_bad_images(local_ray: None, images: Images, tmp_path: Path) -> None:
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log")
     with pytest.raises(RayselError, match=r"bad images, the run bears 0 of .*raise --max-bad"):
+        run(replace(config, source=replace(config.source, max_bad=0.0)))
+
+
+def test_a_scan_that_was_finished_before_hides_no_bad_images(
+    local_ray: None, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log")
+
+    def stop(*_: object) -> None:
+        raise RayselError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "derive", stop)
+        with pytest.raises(RayselError, match="stopped"):
+            run(config)
+    with pytest.raises(RayselError, match=r"bad images, the run bears 0 of"):
         run(replace(config, source=replace(config.source, max_bad=0.0)))
 
 
