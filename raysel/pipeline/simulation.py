@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,14 @@ class Carried:
         return asdict(self) | {"candidates_per_bound": round(self.candidates / self.bound, 4)}
 
 
-def carry(load: Load, folder: Path) -> Carried:
-    """Drive the driver's part of a scan; one snapshot is put into `folder` at the end."""
+def carry(load: Load, folder: Path, advance: Callable[[int], None] = lambda images: None) -> Carried:
+    """Drive the driver's part of a scan; one snapshot is put into `folder` at the end.
+
+    Args:
+        load: what is to be carried.
+        folder: for the snapshot.
+        advance: is told of so many more images.
+    """
     random = np.random.default_rng(load.seed)
     state = RunningState.empty(load.neurons, load.depth, load.images)
     latest = 0, np.zeros(load.neurons)
@@ -87,6 +94,7 @@ def carry(load: Load, folder: Path) -> Carried:
             latest = state.done, activations_of(state.rankings.floors).astype(np.float64)
         spent += time.perf_counter() - began
         floors.append(latest)
+        advance(len(ids))
     began = time.perf_counter()
     state.settle()
     spent += time.perf_counter() - began

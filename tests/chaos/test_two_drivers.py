@@ -1,11 +1,16 @@
-"""Two drivers at once on one index: one computes, the other leaves in one line or finds the index published."""
+"""Two drivers on one index: one computes, the other leaves in one line, or finds the index published."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import raysel.pipeline.publish as publish_module
+from raysel.errors import RayselError
+from raysel.store import Folder
+from raysel.store.lock import Holder
 from tests.chaos.commands import started, typed
 from tests.chaos.faults import count, set_fault
 from tests.chaos.runs import Undisturbed, fragile_run, wait_until
@@ -36,3 +41,28 @@ def test_two_drivers_at_once(undisturbed: Undisturbed, faults: Path, tmp_path: P
     undisturbed.assert_same(config.out)
     assert undisturbed.decoded(faults) == undisturbed.good, "only one has computed"
     assert not run(config).computed
+
+
+def test_who_was_followed_while_asleep_publishes_nothing(
+    undisturbed: Undisturbed, faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another has taken the lock, and this run has not noticed: right before the manifest it asks."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    theirs = Holder("run", "far", 1, "another boot", "0", "2026-01-01").encode(0)
+    listed = publish_module.quarantined
+
+    def followed(*arguments: Any) -> Any:
+        (tmp_path / "index" / "LOCK").write_bytes(theirs)
+        return listed(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish_module, "quarantined", followed)
+        with pytest.raises(RayselError, match="lost to another run"):
+            run(config)
+    folder = Folder.at(config.out)
+    assert not folder.exists("manifest.json")
+    assert folder.read("LOCK") == theirs
+    assert folder.list("runs"), "what is theirs now stays"
+    folder.delete("LOCK")
+    run(config)
+    undisturbed.assert_same(config.out)
