@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,8 +127,9 @@ class Candidates:
         return cls(np.empty(0, np.int32), np.empty(0, np.uint64), np.empty(0, np.int32))
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Candidates]) -> Candidates:
+    def concatenate(cls, parts: Iterable[Candidates]) -> Candidates:
         """All candidates of `parts`."""
+        parts = list(parts)
         if len(parts) < 2:
             return parts[0] if parts else cls.none()
         return cls(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysel.neurons import Candidates, thin
@@ -30,8 +31,10 @@ SCHEMA = pa.schema(
 
 
 _MOST_ROWS = 16
-_TREE_CANDIDATES = 8_000_000
-"""Of a tree level's task, which Ray gives no memory of its own: 160 MB, and as much again to sort them."""
+_TREE_CANDIDATES = 64_000_000
+"""That a tree level's task reads at most; it holds a part of them."""
+_AT_ONCE = 4_000_000
+"""Candidates from which a tree level's task keeps only those that may still rank."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,21 @@ class Found:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     @classmethod
-    def from_rows(cls, table: pa.Table) -> Found:
-        """All rows of `table` taken together."""
+    def from_rows(
+        cls, table: pa.Table, merge: Callable[[Iterable[Candidates]], Candidates] = Candidates.concatenate
+    ) -> Found:
+        """All rows of `table` taken together; what `merge` leaves out of their candidates counts as dropped."""
 
         def all_of(name: str) -> NDArray:
             return table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
         faults = dict(zip(all_of("faulty").tolist(), all_of("reasons").tolist(), strict=True))
         # Row by row: only those with ids past 2**32 have second keys.
-        candidates = Candidates.concatenate([_candidates(table, row) for row in range(len(table))])
-        dropped = int(np.sum(table.column("dropped").to_numpy()))
+        candidates = merge(_candidates(table, row) for row in range(len(table)))
+        dropped = pc.sum(table.column("dropped")).as_py() + pc.sum(pc.list_value_length(table.column("keys"))).as_py()
         floor_images = int(np.min(table.column("floor_images").to_numpy()))
         seconds = (float(np.sum(table.column(name).to_numpy())) for name in ("decode_s", "forward_s"))
-        return cls(all_of("covered"), faults, candidates, dropped, floor_images, *seconds)
+        return cls(all_of("covered"), faults, candidates, dropped - len(candidates), floor_images, *seconds)
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,16 @@ class TreeLevel:
     depth: int
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        found = Found.from_rows(rows)
-        thinned = thin(found.candidates, self.depth)
-        return replace(found, candidates=thinned, dropped=found.sent - len(thinned)).to_row()
+        return Found.from_rows(rows, self._thinned).to_row()
+
+    def _thinned(self, parts: Iterable[Candidates]) -> Candidates:
+        """Those that may still rank. Without a floor a large network finds more than a task should hold at once."""
+        kept, waiting = Candidates.none(), []
+        for part in parts:
+            waiting.append(part)
+            if sum(map(len, waiting)) > max(_AT_ONCE, len(kept)):
+                kept, waiting = thin(Candidates.concatenate([kept, *waiting]), self.depth), []
+        return thin(Candidates.concatenate([kept, *waiting]), self.depth) if waiting else kept
 
 
 def fan_in(calls: int, call_candidates: int) -> int:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import raysel.pipeline.found as found_module
 from raysel.neurons import Candidates, Rankings, select
 from raysel.pipeline.found import SCHEMA, Found, TreeLevel, fan_in
 from raysel.pipeline.state import RunningState
@@ -213,10 +214,34 @@ def test_longer_runs_merge_no_fewer_and_larger_networks_no_more(calls: int, more
 
 
 @given(st.integers(0, 10**7), st.integers(1, 100_000))
-def test_what_a_tree_level_merges_fits_its_task(calls: int, neurons: int) -> None:
-    """At 16 bytes a candidate; where one call has more than that there is no such level."""
+def test_what_a_tree_level_reads_is_bounded(calls: int, neurons: int) -> None:
+    """A gigabyte at 16 bytes a candidate; where one call has more than that there is no such level."""
     rows = fan_in(calls, 128 * neurons)
-    assert rows == 1 or rows * 128 * neurons * 16 <= 128 << 20
+    assert rows == 1 or rows * 128 * neurons * 16 <= 1 << 30
+
+
+def test_a_tree_level_holds_only_some_of_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, depth, held = 16, 4, []
+    random = np.random.default_rng(1)
+    rows = [
+        found_in(random.random((8, NEURONS), np.float32), np.arange(8) + 8 * k, np.zeros((8, NEURONS), int)).to_row()
+        for k in range(calls)
+    ]
+    at_once = TreeLevel(depth)(pa.concat_tables(rows))
+    thinning = found_module.thin
+
+    def thin(candidates: Candidates, depth: int) -> Candidates:
+        held.append(len(candidates))
+        return thinning(candidates, depth)
+
+    monkeypatch.setattr(found_module, "thin", thin)
+    monkeypatch.setattr(found_module, "_AT_ONCE", 10 * NEURONS)
+    bit_by_bit = TreeLevel(depth)(pa.concat_tables(rows))
+    assert max(held) <= (10 + 8 + depth) * NEURONS
+    assert len(held) > 4
+    one, other = state([at_once], depth), state([bit_by_bit], depth)
+    assert one.rankings.keys.tolist() == other.rankings.keys.tolist()
+    assert one.candidates_sent == other.candidates_sent == calls * 8 * NEURONS
 
 
 def test_rows_taken_together_are_as_stale_as_the_stalest_floor_among_them() -> None:
