@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from raysel.errors import RayselError
 from raysel.neurons import Rankings
 from raysel.pipeline.capacity import Pool, Resized, _Watch
 from raysel.pipeline.simulation import Load, carry
@@ -63,6 +64,16 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert back.missing().tolist() == state.missing().tolist()
     assert (back.quarantine, back.candidates_sent, back.floor_lag) == (state.quarantine, 123_456_789_012, 17)
     assert Snapshots(Folder.at(tmp_path), "another scan", 30, Held()).load() is None  # type: ignore[arg-type]
+
+
+def test_who_has_lost_the_lock_puts_no_state(tmp_path: Path) -> None:
+    class Lost:
+        def confirm(self) -> None:
+            raise RayselError("the lock was lost")
+
+    with pytest.raises(RayselError, match="lost"):
+        Snapshots(Folder.at(tmp_path), "scan", 30, Lost()).put(some_state())  # type: ignore[arg-type]
+    assert list(tmp_path.rglob("*.npz")) == []
 
 
 def test_a_damaged_snapshot_is_none(tmp_path: Path) -> None:

@@ -228,7 +228,9 @@ def test_a_holder_that_was_followed_may_not_publish(folder):
 
 def test_a_holder_that_cannot_renew_stops_before_its_lease_ends(local_folder, tmp_path):
     with locked(local_folder, print, QUICK) as lock, unreachable(tmp_path):
+        began = time.monotonic()
         _wait_for(lambda: _lost(lock))
+        assert time.monotonic() - began < 3 * (QUICK.lasts_s + QUICK.patience_s)
         assert json.loads(Path(tmp_path / "index" / LOCK_NAME).read_bytes())["pid"] == os.getpid()
 
 
