@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from raysel.pipeline.interrupts import check_interrupt
-
 PLAIN_INTERVAL_S = 10.0
 
 
@@ -29,7 +27,6 @@ class Stage:
 
     def advance(self, units: int) -> None:
         """So many more units are done."""
-        check_interrupt()
         self.done += units
 
     @property
@@ -91,7 +88,6 @@ class Reporter:
         with self._shown(name, unit, total) as stage:
             try:
                 yield stage
-                check_interrupt()
             finally:
                 self.seconds[name] = self.seconds.get(name, 0.0) + stage.seconds
 

@@ -31,7 +31,6 @@ from raysel.pipeline.derive import Derived, chunks_of, derive, images_needed
 from raysel.pipeline.fields import taps_to_cut
 from raysel.pipeline.fingerprint import Fingerprints
 from raysel.pipeline.inputs import Inputs
-from raysel.pipeline.interrupts import interruptible
 from raysel.pipeline.kernel import Labels
 from raysel.pipeline.observe import first_neurons
 from raysel.pipeline.plan import PLAN, below, images_list
@@ -80,7 +79,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     labels = _labels(config)
     own_classes = read_class_list(options.classes) if options.classes else None
     network = load(config.network)
-    with interruptible(), ExitStack() as open_things:
+    with ExitStack() as open_things:
         # Ray takes seconds to start, so it starts only when there is work for it.
         cluster = cache(lambda: open_things.enter_context(connected(config.cluster, verbose=verbose)))
         kept = below(config.out, PLAN)
