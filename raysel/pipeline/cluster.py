@@ -105,7 +105,8 @@ def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
 @contextmanager
 def _interrupted_after() -> Iterator[None]:
     """Ctrl-C waits until the block has ended: a Ray that is interrupted half-started can hang for minutes."""
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as of a command that a shell runs in the background
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     asked = threading.Event()

@@ -35,6 +35,11 @@ def wait_until(reached, limit_s: float) -> None:
         time.sleep(0.05)
 
 
+def hear_interrupts() -> None:
+    """As in a terminal: what a shell runs in the background ignores them, and so do the tests that it runs there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("moment", ["Ray starts", "scan"])
 def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str):
     place, said = tmp_path / "index", tmp_path / "stderr"
@@ -59,6 +64,7 @@ def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str):
             stderr=err,
             text=True,
             start_new_session=True,  # as in a terminal, the signal goes to all that the command has started
+            preexec_fn=hear_interrupts,
         )
     try:
         if moment == "scan":
