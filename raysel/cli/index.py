@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raysel.cli import arguments
-from raysel.cli.options import json_object, preprocessing_file, run_config
+from raysel.cli.options import network_options, run_config
 
 if TYPE_CHECKING:
     from raysel.pipeline.run import Outcome
@@ -133,15 +133,7 @@ def index(
                 "label_column": label_column,
                 "label_key": label_key,
             },
-            "network": {
-                "network": network,
-                "weights": weights,
-                "network_args": json_object(network_args, "--network-args"),
-                "unsafe_pickle": unsafe_pickle,
-                "layers": layers or None,
-                "tap": tap,
-                "preprocessing": preprocessing_file(preprocessing),
-            },
+            "network": network_options(network, weights, network_args, unsafe_pickle, layers, tap, preprocessing),
             "scan": {
                 "workers": workers,
                 "gpus": gpus,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from raysel.cli import arguments
-from raysel.cli.options import json_object, network_config, preprocessing_file
+from raysel.cli.options import network_config, network_options
 from raysel.cli.output import print_json, print_table
 from raysel.errors import RayselError
 
@@ -45,17 +45,8 @@ def layers(
         )
     if weights is None and network.startswith(_NEEDS_WEIGHTS):
         weights = "random"
-    config = network_config(
-        {
-            "network": network,
-            "weights": weights,
-            "network_args": json_object(network_args, "--network-args"),
-            "unsafe_pickle": unsafe_pickle,
-            "layers": layers or None,
-            "tap": tap,
-            "preprocessing": preprocessing_file(preprocessing),
-        }
-    )
+    typed = network_options(network, weights, network_args, unsafe_pickle, layers, tap, preprocessing)
+    config = network_config(typed)
     from raysel.network import effective_receptive_fields, load
 
     loaded = load(config)

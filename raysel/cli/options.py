@@ -88,6 +88,31 @@ def json_object(text: str | None, option: str) -> dict[str, Any] | None:
     return value
 
 
+def network_options(
+    network: str | None,
+    weights: str | None,
+    network_args: str | None,
+    unsafe_pickle: bool | None,
+    layers: list[str] | None,
+    tap: str | None,
+    preprocessing: Path | None,
+) -> dict[str, Any]:
+    """The options of the stage ``network`` as they were typed; None: not given.
+
+    Raises:
+        RayselError: the arguments are no JSON object, or the preprocessing's file cannot be used.
+    """
+    return {
+        "network": network,
+        "weights": weights,
+        "network_args": json_object(network_args, "--network-args"),
+        "unsafe_pickle": unsafe_pickle,
+        "layers": layers or None,
+        "tap": tap,
+        "preprocessing": preprocessing_file(preprocessing),
+    }
+
+
 def network_config(typed: dict[str, Any]) -> NetworkConfig:
     """The network that was typed; None: not given.
 
