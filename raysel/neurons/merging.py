@@ -30,7 +30,6 @@ def select(
     positions: NDArray[np.integer],
     ids: NDArray[np.integer],
     floors: NDArray[np.uint64],
-    first_neuron: int = 0,
 ) -> Candidates:
     """The candidates among one batch's activations: those that may rank and do not follow their neuron's floor.
 
@@ -39,13 +38,12 @@ def select(
         positions: integers [images, neurons].
         ids: image ids [images].
         floors: uint64 [neurons], see `Rankings.floors`. A floor of an older state is safe, only less sharp.
-        first_neuron: number of the first column's neuron.
     """
     image, neuron = np.nonzero(_keys.ranks(activations) & (activations >= _keys.activations_of(floors)))
     keys = _keys.pack(activations[image, neuron], ids[image])
     enters = keys <= floors[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
     image, neuron, keys = image[enters], neuron[enters], keys[enters]
-    numbers, places = (neuron + first_neuron).astype(np.int32), positions[image, neuron].astype(np.int32)
+    numbers, places = neuron.astype(np.int32), positions[image, neuron].astype(np.int32)
     return Candidates(numbers, keys, places, _keys.high_bits(ids[image]))
 
 
