@@ -33,15 +33,15 @@ def merge(
     """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
     from raysel.cli.output import print_table
     from raysel.pipeline.progress import Reporter
-    from raysel.pipeline.simulation import Load, carry
+    from raysel.pipeline.scan.simulation import MergeLoad, simulate_merge
 
     told, reporter = [], Reporter()
     for of_neurons in neurons or [2000, 27_000]:
         for of_depth in depth or [100, 400]:
-            load = Load(images=images, neurons=of_neurons, depth=of_depth)
+            load = MergeLoad(images=images, neurons=of_neurons, depth=of_depth)
             name = f"{of_neurons:,} neurons, depth {of_depth}"
             with tempfile.TemporaryDirectory() as folder, reporter.stage(name, "images", images) as stage:
-                carried = carry(load, Path(folder), stage.advance)
+                carried = simulate_merge(load, Path(folder), stage.advance)
             told.append(carried.as_json())
     if as_json:
         print(json.dumps(told))

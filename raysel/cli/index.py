@@ -193,10 +193,10 @@ def tell(outcome: Outcome, as_json: bool, seconds_now: dict[str, float]) -> None
         }
         print(json.dumps(summary))
         return
-    passed_over = f", {counts.passed_over:,} other files passed over" if counts.passed_over else ""
+    skipped = f", {counts.skipped:,} other files skipped" if counts.skipped else ""
     print(
         f"{counts.neurons:,} neurons ({counts.dead:,} dead) over {counts.images:,} images "
-        f"({counts.quarantined:,} in quarantine{passed_over})"
+        f"({counts.quarantined:,} in quarantine{skipped})"
         + (f" in {seconds:,.0f} s" if outcome.computed else ", indexed already")
         + (f", {rate:,.0f} images/s" if outcome.computed and rate else "")
         + f": {outcome.index}",

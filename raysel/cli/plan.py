@@ -27,13 +27,14 @@ def plan(
     Tar headers, Parquet footers and folder trees are walked in parallel on Ray; images are not read.
     """
     from raysel.config import ClusterConfig
+    from raysel.files.paths import join_uri
     from raysel.images import open_source
     from raysel.pipeline.cluster import connected
-    from raysel.pipeline.plan import PLAN, below, images_list
+    from raysel.pipeline.plan import PLAN, images_list
     from raysel.pipeline.progress import Reporter
 
     source = open_source(images, kind or "auto", uri_column)
-    kept = below(out, PLAN) if out else None
+    kept = join_uri(out, PLAN) if out else None
     with ExitStack() as open_things:
         cluster = cache(lambda: open_things.enter_context(connected(ClusterConfig())))
         found, walked = images_list(source, shards, kept, cluster, Reporter())
@@ -44,7 +45,7 @@ def plan(
         "shards": len(found.shards),
         "classes": len(found.classes),
         "faults": len(found.faults),
-        "passed_over": found.passed_over,
+        "skipped": found.skipped,
         "digest": found.digest,
     }
     if as_json:
@@ -52,4 +53,4 @@ def plan(
         return
     counts = ", ".join(f"{told[name]:,} {name}" for name in ("images", "shards", "classes", "faults"))
     kept_where = f": kept beside {out}" if out else ""
-    print(f"{counts}, {told['passed_over']:,} other files passed over{kept_where}")
+    print(f"{counts}, {told['skipped']:,} other files skipped{kept_where}")

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
-from raysel.images.files import absolute_uri, locate, put_file, shown_uri, told
-from raysel.images.labels import match_labels
-from raysel.images.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
+from raysel.files.filesystems import as_raysel_error, filesystem_of, put_file
+from raysel.files.paths import absolute_uri, redact_uri
+from raysel.images.labels.label_tables import match_labels
+from raysel.images.sources.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
 
 _FILES = ("images", "shards", "faults")
-_PASSED_OVER = b"raysel.passed_over"
+_SKIPPED = b"raysel.skipped"
 
 SHARDS = pa.schema(
     [
@@ -43,7 +44,7 @@ class ImagesList:
     """name string, size int64, etag string; sorted by name."""
     faults: pa.Table
     """key string, shard string (its name), reason string: what looks like an image and is not in the list."""
-    passed_over: int
+    skipped: int
     """Files that are neither image nor label by suffix, and hidden ones."""
 
     @classmethod
@@ -63,12 +64,12 @@ class ImagesList:
             [{"name": part.shard.name, "size": part.shard.size, "etag": part.shard.etag} for part in parts],
             schema=SHARDS,
         )
-        passed_over = sum(part.passed_over for part in parts)
+        skipped = sum(part.skipped for part in parts)
         rows = _with_shard(parts, "images", WALKED_IMAGES)
         faults = _with_shard(parts, "faults", WALKED_FAULTS)
         if not rows.num_rows:
             raise RayselError(
-                f"no image in {shown_uri(source.uri)}: {len(parts):,} shards hold {passed_over:,} other files"
+                f"no image in {redact_uri(source.uri)}: {len(parts):,} shards hold {skipped:,} other files"
                 + (f" and {faults.num_rows:,} faults, the first: {faults['reason'][0]}" if faults.num_rows else "")
             )
         keys = _told_apart(rows["key"].combine_chunks(), rows["shard"].to_numpy(), names)
@@ -81,7 +82,7 @@ class ImagesList:
         )
         rows = rows.filter(pa.array(~again))
         faults = pa.concat_tables([faults, second.select(faults.column_names)])
-        return cls(_numbered(rows), shards, _named(faults, names), passed_over)
+        return cls(_numbered(rows), shards, _named(faults, names), skipped)
 
     @cached_property
     def digest(self) -> str:
@@ -127,13 +128,13 @@ class ImagesList:
 
     def save(self, folder: str) -> None:
         """Write ``images.parquet``, ``shards.parquet``, ``faults.parquet`` into a folder (path or URI); it is made."""
-        filesystem, path = locate(absolute_uri(folder))
-        with told(f"cannot write the images list to {shown_uri(folder)}"):
+        filesystem, path = filesystem_of(absolute_uri(folder))
+        with as_raysel_error(f"cannot write the images list to {redact_uri(folder)}"):
             filesystem.create_dir(path, recursive=True)
             for name in ("images", "faults", "shards"):  # the shards last: they say of what the others are a list
                 table: pa.Table = getattr(self, name)
                 if name == "images":
-                    table = table.replace_schema_metadata({_PASSED_OVER: str(self.passed_over).encode()})
+                    table = table.replace_schema_metadata({_SKIPPED: str(self.skipped).encode()})
                 with tempfile.TemporaryDirectory(prefix="raysel-list-") as drafts:
                     draft = Path(drafts) / name
                     pq.write_table(table, draft, compression="zstd")
@@ -142,11 +143,11 @@ class ImagesList:
     @classmethod
     def load(cls, folder: str) -> ImagesList:
         """Read what `save` wrote. RayselError where it cannot be read."""
-        filesystem, path = locate(absolute_uri(folder))
-        with told(f"cannot read the images list in {shown_uri(folder)}"):
+        filesystem, path = filesystem_of(absolute_uri(folder))
+        with as_raysel_error(f"cannot read the images list in {redact_uri(folder)}"):
             images, shards, faults = (pq.read_table(f"{path}/{name}.parquet", filesystem=filesystem) for name in _FILES)
-        passed_over = int((images.schema.metadata or {}).get(_PASSED_OVER, b"0"))
-        return cls(images.replace_schema_metadata(None), shards, faults, passed_over)
+        skipped = int((images.schema.metadata or {}).get(_SKIPPED, b"0"))
+        return cls(images.replace_schema_metadata(None), shards, faults, skipped)
 
 
 def _with_shard(parts: list[Walked], table: str, schema: pa.Schema) -> pa.Table:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
-from raysel.network.graph_digest import digest
+from raysel.network.graph.digest import digest
+from raysel.network.graph.operations import describe
+from raysel.network.graph.simplify import simplify
+from raysel.network.graph.tracing import Traced
 from raysel.network.network import Visit
-from raysel.network.operations import describe
-from raysel.network.simplify import simplify
-from raysel.network.tracing import Traced
 
 
 class GraphForward:

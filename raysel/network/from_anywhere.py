@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from raysel.config import NetworkConfig
-from raysel.network.sources import RANDOM
+from raysel.network.importers.finding import RANDOM
 
 
-def from_anywhere(config: NetworkConfig) -> NetworkConfig:
+def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
     """`config` with the local files that it names by their absolute paths."""
     preprocessing = config.preprocessing
     if preprocessing is not None:

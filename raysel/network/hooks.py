@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from raysel.network.graph_digest import of_module
+from raysel.network.graph.digest import of_module
+from raysel.network.graph.tracing import UntraceableError, first_line
 from raysel.network.network import Visit
-from raysel.network.tracing import UntraceableError, first_line
 
 READING = "convolution (the network cannot be traced)"
 

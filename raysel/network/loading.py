@@ -10,14 +10,14 @@ from torch.export import ExportedProgram
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network.average import with_average
-from raysel.network.exporting import trace_by_export, trace_program
 from raysel.network.forward import GraphForward
+from raysel.network.graph.exporting import trace_by_export, trace_program
+from raysel.network.graph.tracing import Traced, UntraceableError, trace
 from raysel.network.hooks import READING, HookedForward, calls_of, chosen
+from raysel.network.importers.finding import find, find_program
 from raysel.network.network import Forward, Network, Tap
-from raysel.network.receptive_field import Fields
-from raysel.network.sources import find, find_program
-from raysel.network.taps import find_places, no_match
-from raysel.network.tracing import Traced, UntraceableError, trace
+from raysel.network.receptive_field.propagation import TensorReceptiveFields
+from raysel.network.taps import find_tap_points, no_match
 from raysel.network.weights import digest
 from raysel.neurons import ReceptiveField
 
@@ -74,8 +74,8 @@ def _tapped(config: NetworkConfig, source: nn.Module | ExportedProgram, size: Si
 
 
 def _from_graph(config: NetworkConfig, traced: Traced, size: Size) -> tuple[tuple[Tap, ...], Forward]:
-    places = find_places(traced, config.layers, config.tap)
-    fields = Fields(traced, size)
+    places = find_tap_points(traced, config.layers, config.tap)
+    fields = TensorReceptiveFields(traced, size)
     taps = []
     for place in places:
         shape = traced.tensor_shape(place.node) or ()

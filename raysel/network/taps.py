@@ -11,8 +11,8 @@ from typing import Literal
 from torch import fx
 
 from raysel.errors import RayselError
-from raysel.network.operations import CONVOLUTIONS, Operation, describe
-from raysel.network.tracing import Traced
+from raysel.network.graph.operations import CONVOLUTIONS, Operation, describe
+from raysel.network.graph.tracing import Traced
 
 ACTIVATIONS = frozenset(
     (
@@ -27,7 +27,7 @@ _MANY_NAMES = 8
 
 
 @dataclass(frozen=True)
-class Place:
+class TapPoint:
     """One place to read: the node whose tensor is read, and what to call it."""
 
     layer: str
@@ -36,9 +36,9 @@ class Place:
     depth: int
 
 
-def find_places(
+def find_tap_points(
     traced: Traced, layers: tuple[str, ...], tap: Literal["activation", "convolution"]
-) -> tuple[Place, ...]:
+) -> tuple[TapPoint, ...]:
     """The places that the globs `layers` choose, in the order of the graph.
 
     A glob chooses convolutions; one that matches none chooses modules of any other kind.
@@ -48,7 +48,7 @@ def find_places(
     """
     operations = {node: describe(node, traced) for node in traced.module.graph.nodes}
     convolutions = _named_convolutions(traced, operations)
-    chosen: dict[str, Place] = {}
+    chosen: dict[str, TapPoint] = {}
     for glob in layers:
         names = [name for name in convolutions if fnmatchcase(name, glob)]
         places = [_of_convolution(name, *convolutions[name], operations, tap) for name in names]
@@ -80,9 +80,9 @@ def _innermost(traced: Traced, node: fx.Node) -> str:
     return calls[-1].partition("#")[0] if calls else str(node.name)
 
 
-def _of_convolution(name: str, node: fx.Node, depth: int, operations: dict[fx.Node, Operation], tap: str) -> Place:
+def _of_convolution(name: str, node: fx.Node, depth: int, operations: dict[fx.Node, Operation], tap: str) -> TapPoint:
     if tap == "convolution":
-        return Place(name, node, "convolution", depth)
+        return TapPoint(name, node, "convolution", depth)
     parts: list[str] = []
     norm = _only_user(node, operations)
     if norm is not None and operations[norm].name == "batch_norm":
@@ -91,7 +91,7 @@ def _of_convolution(name: str, node: fx.Node, depth: int, operations: dict[fx.No
     if activation is not None:
         node, kind = activation
         parts.append(kind)
-    return Place(name, node, " + ".join(parts) or "convolution", depth)
+    return TapPoint(name, node, " + ".join(parts) or "convolution", depth)
 
 
 def _only_user(node: fx.Node, operations: dict[fx.Node, Operation]) -> fx.Node | None:
@@ -134,7 +134,7 @@ def _gate(node: fx.Node, operations: dict[fx.Node, Operation]) -> tuple[fx.Node,
 
 def _of_modules(
     traced: Traced, glob: str, operations: dict[fx.Node, Operation], convolutions: list[fx.Node]
-) -> list[Place]:
+) -> list[TapPoint]:
     """Outputs of the modules, of any kind, whose names match `glob`."""
     inside: dict[str, list[fx.Node]] = {}
     for node in traced.module.graph.nodes:
@@ -151,7 +151,7 @@ def _of_modules(
                 continue
             raise RayselError(f"layer {name!r} has no single output of 2 or 4 dimensions; name another with --layers")
         depth = sum(order[node] < order[output] for node in convolutions)
-        places.append(Place(name, output, _kind_of(traced, name), depth))
+        places.append(TapPoint(name, output, _kind_of(traced, name), depth))
     return places
 
 

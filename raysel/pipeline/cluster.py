@@ -65,7 +65,7 @@ def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Clust
 @contextmanager
 def _joined(address: str, verbose: bool) -> Iterator[None]:
     try:
-        _knock(address)
+        _check_access(address)
         with _hushed(verbose):
             ray.init(address=address, log_to_driver=verbose, logging_level=_level(verbose))
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
@@ -77,7 +77,7 @@ def _joined(address: str, verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_access(address: str) -> None:
     """Where nobody listens Ray tries for minutes, and then ends the process."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():

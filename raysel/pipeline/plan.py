@@ -10,8 +10,8 @@ import ray
 from raysel.errors import RayselError
 from raysel.images import ImagesList, Source, Walked, select_shards
 from raysel.pipeline.cluster import Cluster
-from raysel.pipeline.faults import told_in_one_line
 from raysel.pipeline.progress import Reporter, Stage
+from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 
 PLAN = "plan"
 """Folder beside an index for the images list of its source."""
@@ -33,7 +33,7 @@ def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
     """
     waiting, walked = list(reversed(names)), []
     running: list[ray.ObjectRef] = []
-    with told_in_one_line():
+    with as_raysel_error_from_worker():
         while waiting or running:
             while waiting and len(running) < _IN_FLIGHT:
                 running.append(_walk.remote(source, waiting.pop()))
@@ -75,12 +75,6 @@ def images_list(
             return known, False
         cluster()
         return plan(source, names, stage), True
-
-
-def below(uri: str, name: str) -> str:
-    """A folder inside of another; the query of a URI, which says how to reach it, stays at the end."""
-    place, sign, query = uri.partition("?") if "://" in uri else (uri, "", "")
-    return f"{place.rstrip('/')}/{name}{sign}{query}"
 
 
 def _loaded(folder: str) -> ImagesList | None:

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from raysel.errors import RayselError
+from raysel.files import Folder
 from raysel.images import ImagesList
 from raysel.network import Tap
 from raysel.neurons import Rankings
-from raysel.pipeline.derive import Derived
-from raysel.pipeline.observe import first_neurons
-from raysel.pipeline.state import RunningState
+from raysel.pipeline.derive.driver import Derived
+from raysel.pipeline.scan.extractor import first_neurons
+from raysel.pipeline.scan.state import RunningState
 from raysel.store import (
     MANIFEST_NAME,
     QUARANTINE,
     RUNS_PREFIX,
-    Folder,
     Index,
     Manifest,
     RunLock,

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from raysel.config import RunConfig
-from raysel.images import DECODER, ImagesList, Source, shown_uri
+from raysel.files import redact_uri
+from raysel.images import DECODER, ImagesList, Source
 from raysel.network import Network, Tap
-from raysel.pipeline.derive import Derived
+from raysel.pipeline.derive.driver import Derived
 from raysel.pipeline.fingerprint import Fingerprints, tap_record
-from raysel.pipeline.scan import forward_batch
-from raysel.pipeline.state import RunningState
+from raysel.pipeline.scan.driver import forward_batch
+from raysel.pipeline.scan.state import RunningState
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
 
 _STAGES = ("source", "network", "scan", "derive")
@@ -40,7 +41,7 @@ _NO_MATTER = {"workers", "gpus", "device", "call_images", "slice_images", "seed"
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
 
 
-def recorded(
+def build_manifest(
     config: RunConfig,
     source: Source,
     network: Network,
@@ -63,7 +64,7 @@ def recorded(
             preprocessing=asdict(network.preprocessing),
         ),
         source=SourceRecord(
-            uri=shown_uri(source.uri),
+            uri=redact_uri(source.uri),
             kind=source.kind,
             digest=images.digest,
             decoder=DECODER,
@@ -74,7 +75,7 @@ def recorded(
             dead=int(np.count_nonzero(derived.neurons["dead"].to_numpy())),
             images=len(images.images),
             quarantined=len(state.quarantine) + len(images.faults),
-            passed_over=images.passed_over,
+            skipped=images.skipped,
             classes=len(images.classes),
         ),
         coverage=state.done / len(images.images),
@@ -102,7 +103,7 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
     """The configuration as data that can be used again from any folder, without secrets."""
     options = {name: asdict(getattr(config, name)) for name in _STAGES}
-    options["source"]["images"] = shown_uri(source.uri)
+    options["source"]["images"] = redact_uri(source.uri)
     for stage, name in _PATHS:
         options[stage][name] = _from_anywhere(options[stage][name])
     preprocessing = options["network"]["preprocessing"]
@@ -146,7 +147,7 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
 def _from_anywhere(path: str | None) -> str | None:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
     if path is None or "://" in path or not Path(path).exists():
-        return path and shown_uri(path)
+        return path and redact_uri(path)
     return str(Path(path).resolve())
 
 

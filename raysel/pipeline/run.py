@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from raysel.config import RunConfig
 from raysel.errors import RayselError
+from raysel.files import Folder
+from raysel.files.paths import join_uri
 from raysel.images import (
     ImagesList,
     Source,
@@ -24,32 +26,22 @@ from raysel.images import (
     subset,
 )
 from raysel.network import Network, Tap, load
-from raysel.pipeline.bad_images import bear
-from raysel.pipeline.chunks import ChunkFiles
 from raysel.pipeline.cluster import Cluster, connected
-from raysel.pipeline.derive import Derived, chunks_of, derive, images_needed
-from raysel.pipeline.fields import taps_to_cut
+from raysel.pipeline.derive.chunk import Labels
+from raysel.pipeline.derive.chunk_files import ChunkFiles
+from raysel.pipeline.derive.crop_fields import with_crop_fields
+from raysel.pipeline.derive.driver import Derived, chunks_of, derive, images_needed
+from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.fingerprint import Fingerprints
-from raysel.pipeline.inputs import Inputs
-from raysel.pipeline.kernel import Labels
-from raysel.pipeline.observe import first_neurons
-from raysel.pipeline.plan import PLAN, below, images_list
+from raysel.pipeline.plan import PLAN, images_list
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import publish_index, published_state
-from raysel.pipeline.record import differences, recorded
-from raysel.pipeline.scan import Layout, ScanRun, scan
-from raysel.pipeline.state import RunningState, Snapshots
-from raysel.store import (
-    LOCK_NAME,
-    MANIFEST_NAME,
-    RUNS_PREFIX,
-    Folder,
-    Manifest,
-    RunLock,
-    TableWriter,
-    locked,
-    read_manifest,
-)
+from raysel.pipeline.record import build_manifest, differences
+from raysel.pipeline.scan.bad_images import check_bad_images
+from raysel.pipeline.scan.driver import ScanLayout, ScanRun, scan
+from raysel.pipeline.scan.extractor import first_neurons
+from raysel.pipeline.scan.state import RunningState, Snapshots
+from raysel.store import LOCK_NAME, MANIFEST_NAME, RUNS_PREFIX, Manifest, RunLock, TableWriter, locked, read_manifest
 
 
 @dataclass(frozen=True)
@@ -82,7 +74,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     with ExitStack() as open_things:
         # Ray takes seconds to start, so it starts only when there is work for it.
         cluster = cache(lambda: open_things.enter_context(connected(config.cluster, verbose=verbose)))
-        kept = below(config.out, PLAN)
+        kept = join_uri(config.out, PLAN)
         whole, walked = images_list(source, options.shards, kept, cluster, reporter)
         images = subset(whole, options.limit, options.sample)
         if labels is not None:
@@ -127,10 +119,10 @@ class _Run:
         lock.confirm()
         labels = Labels.of(self.images.class_numbers, self.images.classes, state.covered)
         files = ChunkFiles(TableWriter(self.folder, self.fingerprints.index))
-        taps = taps_to_cut(self.config.derive, self.source, self.images, self.network, state, self.reporter)
+        taps = with_crop_fields(self.config.derive, self.source, self.images, self.network, state, self.reporter)
         derived = self._derived(state, taps, labels, files)
         with self.reporter.stage("publish", "files"):
-            record = recorded(
+            record = build_manifest(
                 self.config,
                 self.source,
                 self.network,
@@ -156,10 +148,10 @@ class _Run:
             self.folder.delete_below(f"{RUNS_PREFIX}/{self.fingerprints.index}")
         elif state.done:
             self.reporter.say(f"scan: goes on where it was: {state.done:,} of {count:,} images are done")
-        bear(state, self.images, self.config.source.max_bad)
+        check_bad_images(state, self.images, self.config.source.max_bad)
         if state.done == count:
             return state
-        layout = Layout.of(options, self.cluster())
+        layout = ScanLayout.of(options, self.cluster())
         self.reporter.say(
             f"scan: {count - state.done:,} images, {neurons:,} neurons of {len(taps)} layers, "
             f"{layout.workers} {'GPU' if layout.gpu else 'CPU'} actors"

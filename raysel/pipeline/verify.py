@@ -13,11 +13,12 @@ from pydantic import TypeAdapter
 
 from raysel.config import NetworkConfig, SourceConfig
 from raysel.errors import BadImageError, RayselError
+from raysel.files import Folder
 from raysel.images import decode, open_source
 from raysel.network import Network, load
-from raysel.pipeline.observe import Observer, first_neurons
+from raysel.pipeline.scan.extractor import ActivationExtractor, first_neurons
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
-from raysel.store import RANKINGS, Folder, Index, Manifest, check_files, open_index
+from raysel.store import RANKINGS, Index, Manifest, check_files, open_index
 
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-6
@@ -130,7 +131,7 @@ def _recorded(network: Network, chosen: pa.Table, of_image: NDArray[np.int64]) -
 
 def _compare(network: Network, pixels: NDArray[np.uint8], recorded: list[_Recorded], batch: int) -> Iterator[str]:
     """What does not come out again when the images are run in full."""
-    activations, positions = Observer(network, batch=batch)(pixels)
+    activations, positions = ActivationExtractor(network, batch=batch)(pixels)
     first = first_neurons(network.taps)
     for each in recorded:
         neuron = first[each.tap] + each.channel

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value
 
-__all__ = ["INDEXES", "Evidence", "SelectivityIndex", "columns", "measure", "nothing"]
+__all__ = ["INDEXES", "Evidence", "SelectivityIndex", "columns", "measure", "null_values"]
 
 
 def _discover() -> tuple[SelectivityIndex, ...]:
@@ -44,6 +44,6 @@ def measure(evidence: Evidence) -> dict[str, Value]:
     return values
 
 
-def nothing() -> dict[str, Value]:
+def null_values() -> dict[str, Value]:
     """The values of a dead neuron: null in each of `columns`."""
     return dict.fromkeys(column.name for column in columns())

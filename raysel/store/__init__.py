@@ -1,6 +1,5 @@
 """An index at rest: its layout, its manifest, how it becomes visible in one step, and its read side."""
 
-from raysel.store.folder import Folder, StoredFile
 from raysel.store.index import ClassShare, Index, Neuron, neuron_address, open_index
 from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
 from raysel.store.manifest import (
@@ -15,7 +14,7 @@ from raysel.store.manifest import (
     read_manifest,
 )
 from raysel.store.pictures import decode_feature, feature_row, sheet_row
-from raysel.store.publish import check_files, publish, remove_unreferenced
+from raysel.store.publication import check_files, publish, remove_unreferenced
 from raysel.store.query import Direction, Range, find_neurons
 from raysel.store.schema import (
     CLASSES,
@@ -50,7 +49,6 @@ __all__ = [
     "Counts",
     "Direction",
     "FileEntry",
-    "Folder",
     "Index",
     "Lease",
     "Manifest",
@@ -60,7 +58,6 @@ __all__ = [
     "RunLock",
     "SourceCrop",
     "SourceRecord",
-    "StoredFile",
     "TableWriter",
     "check_files",
     "decode_feature",

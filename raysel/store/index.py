@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raysel.errors import RayselError
-from raysel.store.folder import Folder
+from raysel.files.folder import Folder
 from raysel.store.manifest import Manifest, read_manifest
 from raysel.store.pictures import decode_feature, row_crops
 from raysel.store.query import CLASS, COLOR, Direction, Range, find_neurons, unknown

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from raysel.errors import RayselError
-from raysel.store.conditional import ConditionalFile, conditional_file
-from raysel.store.folder import Folder
+from raysel.files.conditional import ConditionalFile, conditional_file
+from raysel.files.folder import Folder
 
 T = TypeVar("T")
 
@@ -206,9 +206,9 @@ def _taken(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str],
     """The etag of the lock, once it is ours."""
     watched, since = None, time.monotonic()
     while True:
-        present = _patiently(file.read, lease)
+        present = _with_retries(file.read, lease)
         if present is None:
-            etag = _patiently(lambda: file.put(me.encode(0), None), lease)
+            etag = _with_retries(lambda: file.put(me.encode(0), None), lease)
         else:
             content, seen = present
             holder = Holder.decode(content)
@@ -224,13 +224,13 @@ def _taken(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str],
                 )
             over = time.monotonic() - since >= lease.lasts_s
             free = over or (holder is not None and holder.is_gone())
-            etag = _patiently(partial(file.put, me.encode(0), seen), lease) if free else None
+            etag = _with_retries(partial(file.put, me.encode(0), seen), lease) if free else None
         if etag is not None:
             return etag
         time.sleep(min(1.0, lease.beat_s / 5))
 
 
-def _patiently(ask: Callable[[], T], lease: Lease) -> T:
+def _with_retries(ask: Callable[[], T], lease: Lease) -> T:
     """What the store answers, as soon as it does."""
     give_up = time.monotonic() + lease.patience_s
     while True:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from raysel.errors import RayselError
-from raysel.store.folder import Folder
+from raysel.files.folder import Folder
 
 FORMAT_VERSION = 1
 """Of the files that this code writes, and the newest that it reads."""
@@ -81,7 +81,7 @@ class Counts(_Part):
     images: int
     """Images in the list, the quarantined included."""
     quarantined: int
-    passed_over: int
+    skipped: int
     """Files of the source that are no images by their suffix."""
     classes: int
 

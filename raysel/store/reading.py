@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raysel.errors import RayselError
-from raysel.store.folder import Folder
+from raysel.files.folder import Folder
 
 
 @dataclass(frozen=True)

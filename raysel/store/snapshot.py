@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.store.folder import Folder
+from raysel.files.folder import Folder
 
 RUNS_PREFIX = "runs"
 """Folder of what is kept for a restart. Readers of an index never look there; it goes when the index is published."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysel.store.folder import Folder
+from raysel.files.folder import Folder
 from raysel.store.manifest import DATA_PREFIX, FileEntry
 from raysel.store.schema import CLASSES, FEATURES, IMAGES, QUARANTINE, RANKINGS, SHARDS, SHEETS, neurons_schema
 

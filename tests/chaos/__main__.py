@@ -36,7 +36,8 @@ def main() -> None:
 
 
 def _undisturbed(root: Path, address: str) -> Undisturbed:
-    from raysel.store import Folder, read_manifest
+    from raysel.files import Folder
+    from raysel.store import read_manifest
     from tests.chaos.commands import started, typed
 
     config = fragile_run(root / "index", as_folder(corpus(per_class=60, unlabelled=20), root / "images"), root / "f")

@@ -54,16 +54,16 @@ def before(owner: Any, name: str, when: Callable[..., bool]) -> None:
 
 def snapshot_at_fold(fold: int) -> None:
     """The only snapshot is put after so many folds, whatever the clock says."""
-    from raysel.pipeline.state import Snapshots
+    from raysel.pipeline.scan.state import Snapshots
 
     left = [fold]
 
-    def offer(self: Snapshots, state: Any) -> None:
+    def save_if_due(self: Snapshots, state: Any) -> None:
         left[0] -= 1
         if not left[0]:
             self.put(state)
 
-    Snapshots.offer = offer  # type: ignore[method-assign]
+    Snapshots.save_if_due = save_if_due  # type: ignore[method-assign]
 
 
 @moment
@@ -82,7 +82,7 @@ def plan_with_a_part_of_the_list_written() -> None:
 
 @moment
 def scan_before_a_snapshot() -> None:
-    from raysel.pipeline.state import RunningState
+    from raysel.pipeline.scan.state import RunningState
 
     snapshot_at_fold(1_000_000)
     after(RunningState, "take", times=5)
@@ -90,7 +90,7 @@ def scan_before_a_snapshot() -> None:
 
 @moment
 def scan_between_snapshots() -> None:
-    from raysel.pipeline.state import RunningState
+    from raysel.pipeline.scan.state import RunningState
 
     snapshot_at_fold(6)
     before(RunningState, "take", _counted(11))
@@ -99,7 +99,7 @@ def scan_between_snapshots() -> None:
 @moment
 def merge() -> None:
     """Right after a fold that no snapshot holds."""
-    from raysel.pipeline.state import RunningState
+    from raysel.pipeline.scan.state import RunningState
 
     snapshot_at_fold(8)
     after(RunningState, "take", times=12)
@@ -114,21 +114,21 @@ def derive() -> None:
 
 @moment
 def publish_before_the_manifest() -> None:
-    from raysel.store import Folder
+    from raysel.files import Folder
 
     before(Folder, "put", _is_manifest)
 
 
 @moment
 def publish_with_the_manifest_half_written() -> None:
-    from raysel.store import Folder
+    from raysel.files import Folder
 
     before(Folder, "_publish", lambda _, __, target: target.endswith("/manifest.json"))
 
 
 @moment
 def publish_after_the_manifest() -> None:
-    from raysel.store import Folder
+    from raysel.files import Folder
 
     after(Folder, "put", _is_manifest)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, ScanConfig, SourceConfig
-from raysel.store import Folder, Manifest, read_manifest
+from raysel.files import Folder
+from raysel.store import Manifest, read_manifest
 from tests.chaos.faults import count
 from tests.end_to_end.runs import BATCH, LAYERS, digests
 

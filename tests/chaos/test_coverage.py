@@ -8,7 +8,7 @@ import pytest
 
 import raysel.pipeline.run as run_module
 from raysel.errors import RayselError
-from raysel.store import Folder
+from raysel.files import Folder
 from tests.chaos.runs import Undisturbed, fragile_run
 from tests.chaos.sources import LossySource
 from tests.end_to_end.runs import run

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from raysel.pipeline.state import RunningState
-from raysel.store import Folder, get_snapshot
+from raysel.files import Folder
+from raysel.pipeline.scan.state import RunningState
+from raysel.store import get_snapshot
 from tests.chaos.commands import started, typed
 from tests.chaos.faults import count, set_fault
 from tests.chaos.runs import Undisturbed, fragile_run, wait_until

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from raysel.store import Folder, read_manifest
+from raysel.files import Folder
+from raysel.store import read_manifest
 from tests.chaos.commands import started, typed
 from tests.chaos.faults import count, set_fault
 from tests.chaos.runs import Undisturbed, assert_whole, fragile_run, wait_until

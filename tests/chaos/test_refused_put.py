@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raysel.errors import RayselError
-from raysel.store import Folder
+from raysel.files import Folder
 from tests.chaos.faults import count
 from tests.chaos.runs import Undisturbed, fragile_run
 from tests.end_to_end.runs import run

@@ -9,7 +9,7 @@ import pytest
 
 import raysel.pipeline.publish as publish_module
 from raysel.errors import RayselError
-from raysel.store import Folder
+from raysel.files import Folder
 from raysel.store.lock import Holder
 from tests.chaos.commands import started, typed
 from tests.chaos.faults import count, set_fault
@@ -49,11 +49,11 @@ def test_who_was_followed_while_asleep_publishes_nothing(
     """Another has taken the lock, and this run has not noticed: right before the manifest it asks."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     theirs = Holder("run", "far", 1, "another boot", "0", "2026-01-01").encode(0)
-    listed = publish_module.quarantined
+    quarantined = publish_module.quarantined
 
     def followed(*arguments: Any) -> Any:
         (tmp_path / "index" / "LOCK").write_bytes(theirs)
-        return listed(*arguments)
+        return quarantined(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(publish_module, "quarantined", followed)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from raysel.cli.options import run_config
 from raysel.errors import RayselError
-from raysel.network.sources import find
+from raysel.network.importers.finding import find
 from raysel.pipeline.verify import Sample, verify
 from raysel.store import open_index
 from tests.end_to_end.runs import run

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import raysel
-from raysel.store import Folder
+from raysel.files import Folder
 from tests.end_to_end.conftest import Images, Indexed
 from tests.end_to_end.runs import digests, run, zoo_run
 from tests.object_store import BUCKET, SECRET, ObjectStore, object_store, uri_of

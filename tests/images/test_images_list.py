@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from raysel.errors import RayselError
 from raysel.images import ImagesList, Shard, Walked, open_source
-from raysel.images.source import walked_faults, walked_images
+from raysel.images.sources.source import walked_faults, walked_images
 from tests.images.samples import contents, list_of, write_files, write_tar
 
 NAMES = st.text(st.sampled_from("ab01-_/é𝄞 "), min_size=1, max_size=6)
@@ -119,13 +119,13 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     write_files(tmp_path / "in", {"a/1.jpg": b"x", "b/2.jpg": b"yy", "b/c.txt": b""})
     os.mkfifo(tmp_path / "in" / "a" / "pipe.jpg")
     images = list_of(open_source(str(tmp_path / "in")))
-    assert images.passed_over == images.faults.num_rows == 1
+    assert images.skipped == images.faults.num_rows == 1
     images.save(str(tmp_path / "out" / "list"))
     again = ImagesList.load(str(tmp_path / "out" / "list"))
     for name in ("images", "shards", "faults"):
         assert getattr(again, name).equals(getattr(images, name))
         assert getattr(again, name).schema.equals(getattr(images, name).schema)
-    assert again.passed_over == 1
+    assert again.skipped == 1
     assert again.digest == images.digest
 
 

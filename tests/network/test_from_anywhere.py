@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.network import from_anywhere
+from raysel.network import with_absolute_paths
 
 
 @pytest.fixture(autouse=True)
@@ -21,14 +21,14 @@ def test_local_files(tmp_path: Path) -> None:
     config = NetworkConfig(
         network="net.mat", weights="./w.safetensors", preprocessing=Preprocessing(average_image="average.npy")
     )
-    there = from_anywhere(config)
+    there = with_absolute_paths(config)
     assert (there.network, there.weights) == (str(tmp_path / "net.mat"), str(tmp_path / "w.safetensors"))
     assert there.preprocessing == Preprocessing(average_image=str(tmp_path / "average.npy"))
-    assert from_anywhere(there) == there
+    assert with_absolute_paths(there) == there
 
 
 @pytest.mark.parametrize("weights", [None, "random", "IMAGENET1K_V2", "s3://bucket/w.pth", "/nowhere/w.pth"])
 @pytest.mark.parametrize("network", ["torchvision:resnet50", "package.module:factory", "absent.pt2"])
 def test_what_is_no_local_file_stays(network: str, weights: str | None) -> None:
     config = NetworkConfig(network=network, weights=weights, preprocessing=Preprocessing())
-    assert from_anywhere(config) == config
+    assert with_absolute_paths(config) == config

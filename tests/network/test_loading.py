@@ -17,7 +17,7 @@ from torch import nn
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network import load
-from raysel.network.sources import find
+from raysel.network.importers.finding import find
 
 OWN = "tests.network.small:InPlace"
 

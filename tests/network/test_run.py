@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from raysel.config import NetworkConfig
 from raysel.network import Network, load
-from raysel.network.sources import find
+from raysel.network.importers.finding import find
 from tests.network.small import layer
 
 

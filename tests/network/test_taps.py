@@ -9,7 +9,7 @@ from torch import nn
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.network import Network, load
-from raysel.network.sources import find
+from raysel.network.importers.finding import find
 from tests.network.test_receptive_field import SMALL_END
 from tests.network.test_run import assert_close, maps, pixels, plain
 

@@ -18,11 +18,11 @@ from raysel.images import ImagesList, Source, open_source
 from raysel.network import Network, load
 from raysel.neurons import select
 from raysel.pipeline import kernel
-from raysel.pipeline.found import Found, TreeLevel
-from raysel.pipeline.inputs import Inputs
-from raysel.pipeline.observe import first_neurons
+from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
-from raysel.pipeline.state import RunningState
+from raysel.pipeline.scan.call_result import CallResult, TreeLevel
+from raysel.pipeline.scan.extractor import first_neurons
+from raysel.pipeline.scan.state import RunningState
 from tests import networks
 from tests.images.samples import list_of
 from tests.pipeline.corpus import as_folder, corpus, with_bad
@@ -179,9 +179,9 @@ def folded(scene: Scene, depth: int) -> RunningState:
         for call in calls[number : number + 2]:
             ids = np.array(seen.ids)[call]
             found = select(seen.activations[call], seen.positions[call], ids, state.rankings.floors)
-            rows.append(Found(ids, {}, found).to_row())
+            rows.append(CallResult(ids, {}, found).to_row())
         together = pa.concat_tables(rows)
-        state.take(Found.from_rows(TreeLevel(depth)(together) if number % 4 else together))
+        state.take(CallResult.from_rows(TreeLevel(depth)(together) if number % 4 else together))
     return state
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
-from raysel.pipeline.observe import Observer, first_neurons
+from raysel.pipeline.scan.extractor import ActivationExtractor, first_neurons
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
 
 BATCH = 4
@@ -30,7 +30,7 @@ def crops_and_activations(network: Network, images: int) -> tuple[np.ndarray, li
     """Every neuron's maximum over space of some images of noise, where its crop can be run alone."""
     size = network.preprocessing.input_size
     pixels = np.random.default_rng(0).integers(0, 256, (images, *size, 3), dtype=np.uint8)
-    activations, positions = Observer(network, BATCH)(pixels)
+    activations, positions = ActivationExtractor(network, BATCH)(pixels)
     first, crops, wanted = first_neurons(network.taps), [], []
     for number, tap in enumerate(network.taps):
         for channel in range(0, tap.channels, 7):

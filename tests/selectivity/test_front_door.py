@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 import raysel.selectivity
-from raysel.selectivity import INDEXES, columns, measure, nothing
+from raysel.selectivity import INDEXES, columns, measure, null_values
 from tests.selectivity.evidence import evidence
 
 NEW_INDEX = '''
@@ -80,7 +80,7 @@ def test_two_indexes_with_the_same_column_are_refused_by_name(tmp_path: Path) ->
 def test_every_column_is_described_and_its_values_fit_its_type() -> None:
     labelled = evidence(weights=[1.0, 0.9], labels=["a", "b"], feature=np.random.default_rng(0).uniform(size=(3, 3, 3)))
     schema = pa.schema(columns())
-    rows = [measure(labelled), measure(evidence()), nothing()]
+    rows = [measure(labelled), measure(evidence()), null_values()]
     table = pa.Table.from_pylist(rows, schema=schema)
     assert table.num_rows == 3
     assert set(schema.names) == set(rows[0]) == set(rows[2])

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from raysel.store import Folder
+from raysel.files import Folder
 from tests.object_store import BUCKET, object_store, s3
 
 __all__ = ["object_store", "s3"]

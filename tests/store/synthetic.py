@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raysel.files import Folder
 from raysel.store import (
     CLASSES,
     FEATURES,
@@ -19,7 +20,6 @@ from raysel.store import (
     SHEETS,
     Counts,
     FileEntry,
-    Folder,
     Manifest,
     NetworkRecord,
     SourceRecord,
@@ -238,7 +238,7 @@ def _manifest(files: list[FileEntry], neurons: int, dead: int) -> Manifest:
         index_fingerprint=FINGERPRINT,
         network=NetworkRecord(name="made:up", weights="0" * 64),
         source=SourceRecord(uri="/images", kind="tar", digest="d", decoder="pillow", shards=1),
-        counts=Counts(neurons=neurons, dead=dead, images=IMAGES_COUNT, quarantined=1, passed_over=2, classes=4),
+        counts=Counts(neurons=neurons, dead=dead, images=IMAGES_COUNT, quarantined=1, skipped=2, classes=4),
         coverage=1.0,
         stages={"scan": 1.5},
         counters={"scan.candidates_sent": 1234},

@@ -13,7 +13,8 @@ import pytest
 
 import raysel
 from raysel.errors import RayselError
-from raysel.store import Folder, Index, neuron_address, read_manifest
+from raysel.files import Folder
+from raysel.store import Index, neuron_address, read_manifest
 from tests.store.synthetic import CLASS_NAMES, FINGERPRINT, IMAGES_COUNT, LAYERS, Layer, Synthetic, build
 
 

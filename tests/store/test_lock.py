@@ -14,8 +14,8 @@ from dataclasses import replace
 import pytest
 
 from raysel.errors import RayselError
+from raysel.files.conditional import conditional_file
 from raysel.store import LOCK_NAME, locked
-from raysel.store.conditional import conditional_file
 from raysel.store.lock import Holder
 from tests.store.locks import QUICK, elsewhere, lost, wait_for
 

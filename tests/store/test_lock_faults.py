@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from raysel.errors import RayselError
+from raysel.files.conditional import conditional_file
 from raysel.store import LOCK_NAME, Lease, locked
-from raysel.store.conditional import conditional_file
 from raysel.store.lock import Holder
 from tests.store.locks import QUICK, elsewhere, lost, wait_for
 

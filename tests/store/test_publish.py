@@ -10,7 +10,8 @@ import pytest
 
 import raysel
 from raysel.errors import RayselError
-from raysel.store import Folder, check_files, publish, read_manifest, remove_unreferenced
+from raysel.files import Folder
+from raysel.store import check_files, publish, read_manifest, remove_unreferenced
 from tests.store.synthetic import LAYERS, Synthetic, build
 
 _HOUR = timedelta(hours=1)

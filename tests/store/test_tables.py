@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from raysel.files import Folder
 from raysel.store import (
     FEATURES,
     RANKINGS,
-    Folder,
     TableWriter,
     decode_feature,
     documented,

@@ -1,0 +1,139 @@
+"""One small file that several processes change without overwriting each other: a put fails if somebody came between."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from raysel.errors import RayselError
+from raysel.files.filesystems import s3_client
+from raysel.files.folder import Folder
+
+
+class ConditionalFile(Protocol):
+    """A file with an etag, which changes with its content. No two writers may put the same content."""
+
+    def read(self) -> tuple[bytes, str] | None:
+        """(content, etag); None where there is no file."""
+
+    def put(self, content: bytes, expected: str | None) -> str | None:
+        """Write, if the file's etag is `expected` (None: if there is no file).
+
+        Returns:
+            the new etag; None if the condition did not hold, and nothing was written.
+        """
+
+    def delete(self, expected: str) -> None:
+        """Remove the file, if its etag is `expected`."""
+
+
+def conditional_file(folder: Folder, name: str) -> ConditionalFile:
+    """The file `name` of a folder, local or on S3.
+
+    Raises:
+        RayselError: for another kind of store, which raysel cannot lock.
+    """
+    if folder.local:
+        return _LocalFile(f"{folder.path}/{name}")
+    if s3_client(folder.filesystem) is not None:
+        bucket, _, prefix = folder.path.partition("/")
+        return _S3Object(folder, bucket, f"{prefix}/{name}".lstrip("/"))
+    raise RayselError(f"{folder.shown}: an index is written to a local folder or to S3, which can be locked")
+
+
+@dataclass(frozen=True)
+class _LocalFile:
+    """Compare and write under a lock of the operating system, which goes with the process that holds it."""
+
+    path: str
+
+    def read(self) -> tuple[bytes, str] | None:
+        try:
+            content = Path(self.path).read_bytes()
+        except FileNotFoundError:
+            return None
+        return content, hashlib.sha256(content).hexdigest()
+
+    def put(self, content: bytes, expected: str | None) -> str | None:
+        with self._alone():
+            present = self.read()
+            if (present and present[1]) != expected:
+                return None
+            draft = f"{self.path}.new"
+            Path(draft).write_bytes(content)
+            os.replace(draft, self.path)
+        return hashlib.sha256(content).hexdigest()
+
+    def delete(self, expected: str) -> None:
+        with self._alone():
+            present = self.read()
+            if present and present[1] == expected:
+                Path(self.path).unlink()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        with open(Path(self.path).with_name(f".{Path(self.path).name}.guard"), "w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            yield
+
+
+@dataclass(frozen=True)
+class _S3Object:
+    """Conditional puts of S3: ``If-None-Match: *`` and ``If-Match``."""
+
+    folder: Folder
+    bucket: str
+    key: str
+
+    @property
+    def _client(self) -> Any:
+        return s3_client(self.folder.filesystem)
+
+    def read(self) -> tuple[bytes, str] | None:
+        with self._told("read"):
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=self.key)
+                return answer["Body"].read(), answer["ETag"]
+            except self._client.exceptions.NoSuchKey:
+                return None
+
+    def put(self, content: bytes, expected: str | None) -> str | None:
+        from botocore.exceptions import ClientError
+
+        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        with self._told("write"):
+            try:
+                answer = self._client.put_object(Bucket=self.bucket, Key=self.key, Body=content, **condition)
+            except ClientError as error:
+                # 412 the condition failed, 409 two at once, 404 If-Match and no object
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
+                    return self._mine(content)
+                raise
+        return str(answer["ETag"])
+
+    def delete(self, expected: str) -> None:
+        present = self.read()
+        if present and present[1] == expected:
+            with self._told("remove"):
+                self._client.delete_object(Bucket=self.bucket, Key=self.key)
+
+    def _mine(self, content: bytes) -> str | None:
+        """A put that was answered too late and sent again fails against itself: then the content is there already."""
+        present = self.read()
+        return present[1] if present and present[0] == content else None
+
+    @contextmanager
+    def _told(self, action: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise RayselError(f"cannot {action} {self.folder.shown}: {error}") from None

@@ -1,0 +1,234 @@
+"""A bucket as a `pyarrow.fs` file system, with retries, and with reads that all see one version of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from raysel.files.s3_client import S3Settings, client, with_retries
+from raysel.files.s3_streams import BLOCK_BYTES, ObjectReader, ObjectStat, ObjectWriter
+
+PART_BYTES = 64 << 20
+"""Longer files are put in parts of this length: S3 takes 5 GB at once."""
+_CHUNK_BYTES = 1 << 18
+
+
+class S3Files(fs.FileSystemHandler):
+    """What `pyarrow.fs` asks of a file system. Paths are ``bucket/key``. It travels; connections stay."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        self.settings = settings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, S3Files) and self.settings == other.settings
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.settings)
+
+    def get_type_name(self) -> str:
+        """As pyarrow's own."""
+        return "s3"
+
+    def normalize_path(self, path: str) -> str:
+        """Without a slash at its end."""
+        return path.rstrip("/")
+
+    def stat(self, path: str) -> ObjectStat:
+        """Size and etag of an object. FileNotFoundError if there is none."""
+        answer = self._ask("head_object", path)
+        return ObjectStat(int(answer["ContentLength"]), answer["ETag"].strip('"'))
+
+    def get_file_info(self, paths: list[str]) -> list[fs.FileInfo]:
+        """A name is a file if it is an object's, a folder if objects lie below it."""
+        return [self._info(path) for path in paths]
+
+    def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
+        """Files, and where the listing is not recursive folders, below a folder."""
+        bucket, key = _split(selector.base_dir)
+        prefix = f"{key}/" if key else ""
+        found: list[fs.FileInfo] = []
+        for page in self._pages(bucket, prefix, "" if selector.recursive else "/"):
+            found += [_file(bucket, each) for each in page.get("Contents", []) if not each["Key"].endswith("/")]
+            folders = (each["Prefix"].rstrip("/") for each in page.get("CommonPrefixes", []))
+            found += [fs.FileInfo(f"{bucket}/{folder}", fs.FileType.Directory) for folder in folders]
+        if not found and not selector.allow_not_found and self._info(selector.base_dir).type != fs.FileType.Directory:
+            raise FileNotFoundError(f"no such folder: {selector.base_dir}")
+        return found
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        """For reading at any offset. FileNotFoundError if there is no such object."""
+        stat = self.stat(path)
+        return pa.PythonFile(ObjectReader(self, path, stat), mode="r")
+
+    def open_input_stream(self, path: str) -> pa.NativeFile:
+        """For reading from the front; one request where the object is short."""
+        first, stat = self._first_block(path)
+        return pa.PythonFile(ObjectReader(self, path, stat, first), mode="r")
+
+    def read_range(self, path: str, start: int, length: int, etag: str | None = None) -> bytes:
+        """Exactly these bytes. What was lost in the middle is asked for again from there.
+
+        Raises:
+            OSError: fewer bytes are there, or the object is no longer the one with this etag.
+        """
+        got: list[bytes] = []
+        while (before := _total(got)) < length:
+            with_retries(lambda: self._receive(path, start, length, etag, got), self.settings.retry_for)
+            if _total(got) == before:
+                raise OSError(f"the object ends before byte {start + length}")
+        return b"".join(got)
+
+    def put_file(self, local: Path, path: str) -> None:
+        """Make a local file an object: whole, or not there at all."""
+        with local.open("rb") as stream:
+            self.put(stream, local.stat().st_size, path)
+
+    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        """For writing; the object appears when the stream is closed. Prefer `put_file`."""
+        return pa.PythonFile(ObjectWriter(self, path), mode="w")
+
+    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        """Not to be had in S3."""
+        raise NotImplementedError("objects cannot be appended to")
+
+    def create_dir(self, path: str, recursive: bool) -> None:
+        """Nothing: in a bucket a folder is there as soon as something is in it."""
+
+    def delete_file(self, path: str) -> None:
+        """Remove an object; nothing happens where there is none."""
+        self._ask("delete_object", path)
+
+    def delete_dir(self, path: str) -> None:
+        """Remove all objects below a folder."""
+        self.delete_dir_contents(path, True)
+
+    def delete_dir_contents(self, path: str, missing_dir_ok: bool = False) -> None:
+        """Remove all objects below a folder."""
+        bucket, key = _split(path)
+        prefix = f"{key}/" if key else ""
+        for page in self._pages(bucket, prefix, ""):
+            for each in page.get("Contents", []):
+                self._ask("delete_object", f"{bucket}/{each['Key']}")
+
+    def delete_root_dir_contents(self) -> None:
+        """Never."""
+        raise NotImplementedError("all buckets at once are not removed")
+
+    def move(self, src: str, dest: str) -> None:
+        """Copy and remove."""
+        self.copy_file(src, dest)
+        self.delete_file(src)
+
+    def copy_file(self, src: str, dest: str) -> None:
+        """Inside the store."""
+        bucket, key = _split(src)
+        self._ask("copy_object", dest, CopySource={"Bucket": bucket, "Key": key})
+
+    def _ask(self, operation: str, path: str, **options: Any) -> Any:
+        bucket, key = _split(path)
+        call = getattr(client(self.settings), operation)
+        return with_retries(lambda: call(Bucket=bucket, Key=key, **options), self.settings.retry_for)
+
+    def _pages(self, bucket: str, prefix: str, delimiter: str) -> Iterator[dict[str, Any]]:
+        token: str | None = ""
+        while token is not None:
+            page = self._list(bucket, prefix, Delimiter=delimiter, **({"ContinuationToken": token} if token else {}))
+            yield page
+            token = page.get("NextContinuationToken")
+
+    def _list(self, bucket: str, prefix: str, **options: Any) -> dict[str, Any]:
+        call = client(self.settings).list_objects_v2
+        return with_retries(lambda: call(Bucket=bucket, Prefix=prefix, **options), self.settings.retry_for)
+
+    def _info(self, path: str) -> fs.FileInfo:
+        bucket, key = _split(path)
+        if key:
+            try:
+                answer = self._ask("head_object", path)
+            except FileNotFoundError:
+                pass
+            else:
+                return fs.FileInfo(
+                    path, fs.FileType.File, size=int(answer["ContentLength"]), mtime=answer["LastModified"]
+                )
+        prefix = f"{key}/" if key else ""
+        below = self._list(bucket, prefix, MaxKeys=1)
+        return fs.FileInfo(path, fs.FileType.Directory if below.get("KeyCount") or not key else fs.FileType.NotFound)
+
+    def _first_block(self, path: str) -> tuple[bytes, ObjectStat]:
+        bucket, key = _split(path)
+
+        def ask() -> tuple[bytes, ObjectStat]:
+            try:
+                answer = client(self.settings).get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BLOCK_BYTES - 1}")
+            except client(self.settings).exceptions.ClientError as error:
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 416:
+                    raise
+                return b"", self.stat(path)  # an empty object has no first byte
+            with answer["Body"] as body:
+                content = body.read()
+            size = answer.get("ContentRange", f"/{len(content)}").rpartition("/")[2]
+            return content, ObjectStat(int(size), answer["ETag"].strip('"'))
+
+        return with_retries(ask, self.settings.retry_for)
+
+    def _receive(self, path: str, start: int, length: int, etag: str | None, got: list[bytes]) -> None:
+        """Append to `got` what is missing of a range; it keeps what came before a fault."""
+        there = _total(got)
+        if there == length:
+            return  # the fault came after the last byte
+        bucket, key = _split(path)
+        options = {"IfMatch": f'"{etag}"'} if etag else {}
+        asked = f"bytes={start + there}-{start + length - 1}"
+        answer = client(self.settings).get_object(Bucket=bucket, Key=key, Range=asked, **options)
+        with answer["Body"] as body:
+            while chunk := body.read(_CHUNK_BYTES):
+                got.append(chunk)
+
+    def put(self, stream: IO[bytes], size: int, path: str) -> None:
+        """Make `size` bytes of a stream an object: whole, or not there at all."""
+        if size <= PART_BYTES:
+            self._ask("put_object", path, Body=stream.read())
+            return
+        upload = self._ask("create_multipart_upload", path)["UploadId"]
+        try:
+            parts: list[dict[str, Any]] = []
+            while content := stream.read(PART_BYTES):
+                number = len(parts) + 1
+                answer = self._ask("upload_part", path, UploadId=upload, PartNumber=number, Body=content)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._complete(path, upload, parts, size)
+        except BaseException:
+            with suppress(OSError):
+                self._ask("abort_multipart_upload", path, UploadId=upload)
+            raise
+
+    def _complete(self, path: str, upload: str, parts: list[dict[str, Any]], size: int) -> None:
+        try:
+            self._ask("complete_multipart_upload", path, UploadId=upload, MultipartUpload={"Parts": parts})
+        except OSError as error:
+            # The first request was done, its answer was lost, and the second found nothing left to do.
+            if "NoSuchUpload" not in str(error) or self.stat(path).size != size:
+                raise
+
+
+def _total(parts: list[bytes]) -> int:
+    return sum(len(part) for part in parts)
+
+
+def _split(path: str) -> tuple[str, str]:
+    bucket, _, key = path.strip("/").partition("/")
+    return bucket, key
+
+
+def _file(bucket: str, entry: dict[str, Any]) -> fs.FileInfo:
+    path = f"{bucket}/{entry['Key']}"
+    return fs.FileInfo(path, fs.FileType.File, size=int(entry["Size"]), mtime=entry["LastModified"])

@@ -1,0 +1,150 @@
+"""What a label means: name, wnid and hypernyms of ImageNet's classes, or of one's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import pyarrow as pa
+
+CLASS_FACTS = pa.schema(
+    [
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("name", pa.string()),
+        pa.field("wnid", pa.string()),
+        pa.field("hypernyms", pa.list_(pa.string())),
+    ]
+)
+"""A row per label. `hypernyms`: wnids of all its hypernyms in WordNet 3.0, up to the root, ascending."""
+
+_WNID = re.compile(r"(n\d{8})(?:[-_ ].*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """ImageNet-1k's classes and the part of WordNet 3.0 above them."""
+
+    wnids: tuple[str, ...]
+    """The 1000 classes, in order of their index."""
+    class_names: tuple[str, ...]
+    """Their synonyms, as ImageNet's own list has them: ``tench, Tinca tinca``."""
+    words: dict[str, str]
+    """wnid -> synonyms, of the classes and of all their hypernyms."""
+    parents: dict[str, tuple[str, ...]]
+    """wnid -> its direct hypernyms; none for the root, ``entity``."""
+
+    def name(self, wnid: str) -> str | None:
+        """A short name for people: the first synonym, or all of them where two classes share it."""
+        if wnid in self._short:
+            return self._short[wnid]
+        return self.words[wnid].partition(",")[0] if wnid in self.words else None
+
+    def hypernyms(self, wnid: str) -> list[str] | None:
+        """Ascending wnids of all that is above a synset, however many paths lead there; None if it is unknown."""
+        if wnid not in self.parents:
+            return None
+        above: set[str] = set()
+        waiting = list(self.parents[wnid])
+        while waiting:
+            parent = waiting.pop()
+            if parent not in above:
+                above.add(parent)
+                waiting.extend(self.parents[parent])
+        return sorted(above)
+
+    @property
+    def _short(self) -> dict[str, str]:
+        return _short_names(self.wnids, self.class_names)
+
+
+@cache
+def imagenet1k() -> Taxonomy:
+    """ImageNet-1k, as it ships with raysel."""
+    content = json.loads(resources.files("raysel.images.labels").joinpath("imagenet1k.json").read_text("utf-8"))
+    return Taxonomy(
+        tuple(wnid for wnid, _ in content["classes"]),
+        tuple(name for _, name in content["classes"]),
+        {wnid: words for wnid, (words, _) in content["synsets"].items()},
+        {wnid: tuple(parents) for wnid, (_, parents) in content["synsets"].items()},
+    )
+
+
+def class_facts(labels: Sequence[str], own: pa.Table | None = None) -> pa.Table:
+    """What is known of some labels.
+
+    A label of `own` is what `own` says. Of the others, ``n01440764`` and ``n01440764-tench`` are wnids; a whole number
+    from 0 to 999 is an index into ImageNet-1k, unless the labels are just 0, 1 ... k-1 with k < 1000: those number
+    classes of someone's own; a text is a class of ImageNet-1k if it is its list of synonyms, or one of them that no
+    other class has (case and ``_`` for a space do not count). What is not recognised has nulls.
+
+    Args:
+        labels: distinct labels of the images.
+        own: schema `CLASS_FACTS`; see `read_class_list`.
+
+    Returns:
+        Schema `CLASS_FACTS`, a row per label, in the order of `labels`.
+    """
+    told = {row["label"]: row for row in own.to_pylist()} if own is not None else {}
+    others = [label for label in labels if label not in told]
+    wnids = dict(zip(others, _wnids(others), strict=True))
+    rows = [told[label] if label in told else _facts(label, wnids[label]) for label in labels]
+    return pa.Table.from_pylist(rows, schema=CLASS_FACTS)
+
+
+def _facts(label: str, wnid: str | None) -> dict[str, object]:
+    if wnid is None:
+        return {"label": label, "name": None, "wnid": None, "hypernyms": None}
+    taxonomy = imagenet1k()
+    return {"label": label, "name": taxonomy.name(wnid), "wnid": wnid, "hypernyms": taxonomy.hypernyms(wnid)}
+
+
+def _wnids(labels: Sequence[str]) -> list[str | None]:
+    """The wnid of each label; None where it is not recognised."""
+    indices = {label: int(label) for label in labels if label.isascii() and label.isdigit() and len(label) <= 4}
+    numbers = set(indices.values())
+    by_index = bool(numbers) and len(numbers) == len(labels) and max(numbers) < len(imagenet1k().wnids)
+    if numbers == set(range(len(numbers))) and len(numbers) < len(imagenet1k().wnids):
+        by_index = False
+    if by_index:
+        return [imagenet1k().wnids[indices[label]] for label in labels]
+    synonyms = _synonyms()
+    return [found[1] if (found := _WNID.fullmatch(label)) else synonyms.get(_plain(label)) for label in labels]
+
+
+@cache
+def _synonyms() -> dict[str, str]:
+    """Synonym -> wnid: whole lists, and single synonyms that only one class has."""
+    taxonomy = imagenet1k()
+    lists = _unambiguous((_plain(name), wnid) for wnid, name in zip(taxonomy.wnids, taxonomy.class_names, strict=True))
+    single = _unambiguous(
+        (_plain(synonym), wnid)
+        for wnid, name in zip(taxonomy.wnids, taxonomy.class_names, strict=True)
+        for synonym in name.split(",")
+    )
+    return {**lists, **single}
+
+
+@cache
+def _short_names(wnids: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
+    first = [name.partition(",")[0] for name in names]
+    own = _unambiguous(zip(first, wnids, strict=True))
+    return {
+        wnid: short if own.get(short) == wnid else name for wnid, short, name in zip(wnids, first, names, strict=True)
+    }
+
+
+def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Text -> wnid, without the texts that stand for several."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for text, wnid in pairs:
+        found[text].add(wnid)
+    return {text: min(several) for text, several in found.items() if len(several) == 1}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_]+", " ", text).strip().casefold()

@@ -1,0 +1,104 @@
+"""What every kind of source gives: its shards, the images in each, and the bytes of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+WALKED_IMAGES = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("length", pa.int64(), nullable=False),
+    ]
+)
+"""Images of one shard. `offset` and `length`: bytes inside the shard's file (tar) or the image's own (folder); a row of
+the shard and about so many bytes (Parquet); a row of the table and the bytes of its file (table of URIs)."""
+
+WALKED_FAULTS = pa.schema(
+    [pa.field("key", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
+)
+"""What cannot be an image of the list: second images of a key, links, sparse members."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit in which a source is walked and watched: a file of images, a first-level folder with all below it, or
+    some rows of a table of URIs."""
+
+    name: str
+    """Path below the source's root; empty for the files that lie in the root itself."""
+    size: int
+    """Bytes: of the tar file, or of the folder's image files together."""
+    etag: str
+    """Changes when the content does. S3: its ETag; local file: size and mtime; folder: hash of its files' names,
+    sizes, mtimes."""
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What one shard holds, found without reading any image."""
+
+    shard: Shard
+    images: pa.Table
+    """Schema `WALKED_IMAGES`, in the shard's reading order; keys are distinct."""
+    skipped: int
+    """Files that are neither image nor label by suffix, and hidden ones."""
+    faults: pa.Table
+    """Schema `WALKED_FAULTS`."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A place full of images. Small and picklable; each process opens its own connections."""
+
+    @property
+    def uri(self) -> str:
+        """Absolute path or URI. It may hold credentials: show it by `redact_uri` only."""
+
+    @property
+    def kind(self) -> str:
+        """``folder``, ``tar``, ``parquet`` or ``table``."""
+
+    def shard_names(self) -> list[str]:
+        """Names of all shards, sorted. Lists the source; RayselError where that fails or nothing is there."""
+
+    def walk(self, shard_name: str) -> Walked:
+        """All images of one shard. Reads headers and listings only.
+
+        Raises:
+            RayselError: the shard is gone, unreadable or broken (a truncated tar).
+        """
+
+    def stamp(self, shard_name: str) -> Shard:
+        """The shard's present size and etag, cheaper than a walk. RayselError if it is gone."""
+
+    def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
+        """Bytes of some images of one shard, in the order of the table's rows (columns key, offset, length).
+
+        Fastest for rows in reading order, as in a slice: neighbouring byte ranges are fetched together.
+
+        Args:
+            shard_name: as listed.
+            images: rows of the images list.
+            etag: the shard's as it was listed; None: not compared. A folder compares its files' sizes only.
+
+        Raises:
+            RayselError: a file is gone, or is not the one that was walked. The index promises to cover what
+                was listed, so a source that changes under a run stops it; an unreadable image is another thing
+                (`decode`).
+        """
+
+
+def walked_images(keys: list[str], labels: list[str | None], offsets: list[int], lengths: list[int]) -> pa.Table:
+    """The columns as a table of schema `WALKED_IMAGES`."""
+    return pa.table([keys, labels, offsets, lengths], schema=WALKED_IMAGES)
+
+
+def walked_faults(faults: list[tuple[str, str]]) -> pa.Table:
+    """(key, reason) pairs as a table of schema `WALKED_FAULTS`."""
+    return pa.table([[key for key, _ in faults], [reason for _, reason in faults]], schema=WALKED_FAULTS)

@@ -1,0 +1,182 @@
+"""A module as a graph of operations on one batch of images, with the shape of everything in it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from raysel.network.importers.local_response import ChannelNormalization
+
+_PROBE_BATCH = 2  # not 1, so that squeeze() and broadcasting leave the batch axis alone
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A traced network.
+
+    Attributes:
+        module: the graph and its weights; its only placeholder is the batch of images.
+        shapes: per node the `TensorShape` of its tensor, a tuple of them for several tensors, or else the plain value.
+        calls: per node the names of the modules that it was called in, outermost first; a module's second call
+            is ``name#2``.
+    """
+
+    module: fx.GraphModule
+    shapes: dict[fx.Node, Any]
+    calls: dict[fx.Node, tuple[str, ...]]
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Class name of each module by its name."""
+    batch: int | None = None
+    """The only batch size that the graph takes; None: any."""
+
+    def tensor_shape(self, node: fx.Node) -> tuple[int, ...] | None:
+        """Shape of the node's tensor; None if it is no single tensor."""
+        shape = self.shapes.get(node)
+        return shape if isinstance(shape, TensorShape) else None
+
+
+class TensorShape(tuple[int, ...]):
+    """Shape of a tensor; a type of its own, to tell it from a computed torch.Size."""
+
+
+def holds_tensors(shape: Any) -> bool:
+    """True for what `Traced.shapes` says of one or several tensors, False for a plain value."""
+    return isinstance(shape, TensorShape) or (isinstance(shape, tuple) and any(map(holds_tensors, shape)))
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, ChannelNormalization) or super().is_leaf_module(m, module_qualified_name)
+
+
+class UntraceableError(Exception):
+    """The network's code cannot be turned into a graph this way."""
+
+
+def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
+    """Traces `module` (in eval mode) symbolically with torch.fx.
+
+    Raises:
+        UntraceableError: its code decides by the values of tensors, or is otherwise opaque to torch.fx.
+    """
+    module.eval()
+    tracer = _Tracer()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = tracer.trace(module)
+    except Exception as error:  # whatever the network's own code does with a proxy
+        raise UntraceableError(f"torch.fx: {first_line(error)}") from error
+    _bind_defaults(graph)
+    graph_module = fx.GraphModule(module, graph)
+    calls = {node: calls_around(node) for node in graph_module.graph.nodes}
+    kinds = {name: type(child).__name__ for name, child in module.named_modules()}
+    return Traced(graph_module, shapes_of(graph_module, input_size), calls, kinds)
+
+
+def calls_around(node: fx.Node) -> tuple[str, ...]:
+    """Names of the modules that `node` was called in; torch calls the second call of one ``name@1``."""
+    names = []
+    for key, (path, _kind) in (node.meta.get("nn_module_stack") or {}).items():
+        _, at, repetition = key.rpartition("@")
+        name = path.partition("@")[0]
+        names.append(f"{name}#{int(repetition) + 1}" if at else name)
+    return tuple(name for name in names if name)
+
+
+def _bind_defaults(graph: fx.Graph) -> None:
+    """Only the images remain an input: further arguments of forward become their defaults."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    for node in placeholders[1:]:
+        if not node.args:
+            raise UntraceableError(f"forward needs a second argument, {node.target!r}, without a default")
+        default = node.args[0]
+        for user in list(node.users):
+            user.args = fx.map_arg(user.args, partial(_replaced, node, default))
+            user.kwargs = fx.map_arg(user.kwargs, partial(_replaced, node, default))
+        graph.erase_node(node)
+
+
+def _replaced(old: fx.Node, new: Any, node: fx.Node) -> Any:
+    return new if node is old else node
+
+
+class _ShapeRecorder(fx.Interpreter):
+    """Runs the graph for its shapes: of a convolution, most of the work, one filter on one channel.
+
+    Fake tensors and the device ``meta`` compute nothing at all, but import torch._dynamo, which takes longer.
+    """
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.shapes: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        self.shapes[n] = _shape_of(value)
+        return value
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module: Any = self.fetch_attr(str(target))
+        if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or module._forward_hooks or kwargs:
+            return super().call_module(target, args, kwargs)
+        (images,) = args
+        padding, dilation = module.padding, module.dilation
+        return _conv2d_shaped(images, module.weight, None, module.stride, padding, dilation, module.groups)
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target in (torch.conv2d, torch.ops.aten.conv2d.default):
+            return _conv2d_shaped(*args, **kwargs)
+        return super().call_function(target, args, kwargs)
+
+
+def _conv2d_shaped(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> torch.Tensor:
+    """Zeros of the shape that ``torch.conv2d`` gives."""
+    if input.ndim != 4 or input.shape[1] != weight.shape[1] * groups or len(weight) % groups:
+        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)  # tells what is wrong
+    one = torch.conv2d(input[:1, :1], weight[:1, :1], None, stride, padding, dilation)
+    return input.new_zeros(len(input), len(weight), *one.shape[2:])
+
+
+def _shape_of(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return TensorShape(value.shape)
+    if isinstance(value, (tuple, list)) and any(isinstance(item, torch.Tensor) for item in value):
+        return tuple(_shape_of(item) for item in value)
+    return value
+
+
+def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = _PROBE_BATCH) -> dict[fx.Node, Any]:
+    """Shapes of every node for a batch of images.
+
+    Raises:
+        UntraceableError: the network does not take images of this size.
+    """
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    probe = torch.zeros(batch, 3, *input_size, device=device)
+    recorder = _ShapeRecorder(module)
+    with torch.inference_mode():
+        try:
+            recorder.run(probe)
+        except Exception as error:  # whatever the network's own code does
+            raise UntraceableError(f"forward of {list(probe.shape)}: {first_line(error)}") from error
+    return recorder.shapes
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for a message of one line."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__

@@ -1,0 +1,88 @@
+"""VGG-F, VGG-M and VGG-S: Chatfield, Simonyan, Vedaldi, Zisserman, Return of the devil in the details, BMVC 2014.
+
+Geometry as MatConvNet runs the authors' models: pooling covers the last rows and columns by padding at the bottom and
+at the right only, and a window of local response normalisation adds up squares without dividing by their number.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from raysel.config import Preprocessing
+from raysel.network.importers.local_response import ChannelNormalization
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A convolution with its ReLU, then normalisation and pooling where it has them."""
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    normalized: bool = False
+    pool: tuple[int, int, bool] | None = None
+    """Kernel, stride, and whether rows and columns left over get a window of their own: at 224 px that is what the
+    authors' padding [0 p 0 p] does, and torch's `ceil_mode`."""
+
+
+_BLOCKS: dict[str, tuple[_Block, ...]] = {
+    "vgg-f": (
+        _Block(64, 11, stride=4, normalized=True, pool=(3, 2, True)),
+        _Block(256, 5, padding=2, normalized=True, pool=(3, 2, True)),
+        _Block(256, 3, padding=1),
+        _Block(256, 3, padding=1),
+        _Block(256, 3, padding=1, pool=(3, 2, True)),
+    ),
+    "vgg-m": (
+        _Block(96, 7, stride=2, normalized=True, pool=(3, 2, False)),
+        _Block(256, 5, stride=2, padding=1, normalized=True, pool=(3, 2, True)),
+        _Block(512, 3, padding=1),
+        _Block(512, 3, padding=1),
+        _Block(512, 3, padding=1, pool=(3, 2, False)),
+    ),
+    "vgg-s": (
+        _Block(96, 7, stride=2, normalized=True, pool=(3, 3, True)),
+        _Block(256, 5, pool=(2, 2, True)),
+        _Block(512, 3, padding=1),
+        _Block(512, 3, padding=1),
+        _Block(512, 3, padding=1, pool=(3, 3, True)),
+    ),
+}
+NAMES = tuple(_BLOCKS)
+
+PREPROCESSING = Preprocessing(
+    resize=256, crop=(224, 224), scale=1.0, mean=(122.8033, 114.8853, 101.5721), std=(1.0, 1.0, 1.0)
+)
+"""RGB in 0..255 less the mean colour of the authors' average image; shorter side 256, centre 224 x 224."""
+
+
+def build(name: str, *, classes: int = 1000, fc6: int = 4096, fc7: int = 4096) -> nn.Sequential:
+    """One of `NAMES` with PyTorch's own initialisation: modules conv1, relu1, norm1, pool1, ... fc8, on 224 x 224 px.
+
+    Args:
+        name: ``vgg-f``, ``vgg-m`` or ``vgg-s``.
+        classes: outputs of fc8.
+        fc6: units of fc6.
+        fc7: units of fc7; the authors also published VGG-M with 2048, 1024 and 128.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 3
+    for k, block in enumerate(_BLOCKS[name], start=1):
+        layers[f"conv{k}"] = nn.Conv2d(channels, block.channels, block.kernel, block.stride, block.padding)
+        layers[f"relu{k}"] = nn.ReLU(inplace=True)
+        if block.normalized:
+            layers[f"norm{k}"] = ChannelNormalization()
+        if block.pool is not None:
+            kernel, stride, rest = block.pool
+            layers[f"pool{k}"] = nn.MaxPool2d(kernel, stride, ceil_mode=rest)
+        channels = block.channels
+    layers["flatten"] = nn.Flatten()
+    for k, (inputs, outputs) in enumerate(((channels * 6 * 6, fc6), (fc6, fc7), (fc7, classes)), start=6):
+        layers[f"fc{k}"] = nn.Linear(inputs, outputs)
+        if k < 8:
+            layers[f"relu{k}"] = nn.ReLU(inplace=True)
+    return nn.Sequential(layers)

@@ -1,0 +1,127 @@
+"""The derive of one chunk of neurons: crops, features, sheets, indexes. No Ray in here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from raysel.config import DeriveConfig
+from raysel.network import Tap
+from raysel.neurons import NeuronFeature, Rankings, contact_sheets, neuron_features
+from raysel.pipeline.derive.inputs import Inputs, Tally
+from raysel.selectivity import Evidence, measure, null_values
+from raysel.store import FEATURES, SHEETS, feature_row, neurons_schema, sheet_row
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the source's images are labelled."""
+
+    numbers: NDArray[np.int32]
+    """[images]: the image's class, a number into `classes`; -1 without a label."""
+    classes: Sequence[str]
+    """Sorted labels."""
+    sizes: NDArray[np.int64]
+    """[classes]: images of each class that could be used, from which chance draws."""
+
+    @classmethod
+    def of(cls, numbers: NDArray[np.int32], classes: Sequence[str], usable: NDArray[np.bool_]) -> Labels:
+        """From each image's class number, and which images could be used."""
+        drawn = numbers[usable & (numbers >= 0)]
+        return cls(numbers, classes, np.bincount(drawn, minlength=len(classes)).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive neurons of one layer."""
+
+    tap: Tap
+    first_channel: int
+    rankings: Rankings
+    n: NDArray[np.int64]
+    """[neurons]: N, the first entries that take part; 0 for a dead neuron."""
+
+    def images(self) -> NDArray[np.int64]:
+        """Ids of the images that take part, int64 [neurons, largest N], -1 past a neuron's N."""
+        most = int(self.n.max(initial=0))
+        return np.where(np.arange(most) < self.n[:, None], self.rankings.ids[:, :most], -1)
+
+
+@dataclass(frozen=True)
+class DerivedChunk:
+    """Rows of the neurons table, and what they cost."""
+
+    rows: pa.Table
+    tally: Tally
+    kernel_s: float
+    """CPU seconds, decoding not counted."""
+
+
+Pictures = tuple[pa.Table, pa.Table]
+"""Rows of the features table and of the sheets table; dead neurons have none."""
+
+
+def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig) -> tuple[DerivedChunk, Pictures]:
+    """All that is derived of the chunk's neurons."""
+    pixels, rows, tally = inputs.gather(chunk.images())
+    started = time.thread_time()
+    most, field = rows.shape[1], chunk.tap.receptive_field
+    origins = field.origins(chunk.rankings.positions[:, :most], chunk.tap.map_size[1])
+    weights = chunk.rankings.relative_activations[:, :most]
+    beyond = np.array(inputs.preprocessing.mean_color) if config.border == "mean" else None
+    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size, beyond=beyond)
+    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size, beyond=beyond)
+    neurons, features, sheets = [], [], []
+    for neuron, (feature, sheet) in enumerate(zip(made, shown, strict=True)):
+        n, channel = int(chunk.n[neuron]), chunk.first_channel + neuron
+        if sheet is None:
+            neurons.append(_neuron_row(chunk, neuron) | null_values())
+            continue
+        evidence = _evidence(feature, weights[neuron, :n], chunk.rankings.ids[neuron, :n], labels, config)
+        neurons.append(_neuron_row(chunk, neuron) | measure(evidence))
+        features.append(feature_row(channel, feature.feature, feature.count))
+        sheets.append(sheet_row(channel, sheet, n))
+    spent = time.thread_time() - started
+    rows_of_neurons = pa.Table.from_pylist(neurons, schema=neurons_schema())
+    pictures = pa.Table.from_pylist(features, schema=FEATURES), pa.Table.from_pylist(sheets, schema=SHEETS)
+    return DerivedChunk(rows_of_neurons, tally, spent), pictures
+
+
+def _evidence(
+    made: NeuronFeature, weights: NDArray[np.float64], ids: NDArray[np.int64], labels: Labels, config: DeriveConfig
+) -> Evidence:
+    return Evidence(
+        feature=made.feature,
+        count=made.count,
+        sigma=made.sigma,
+        weights=weights,
+        labels=labels.numbers[ids],
+        class_labels=labels.classes,
+        class_sizes=labels.sizes,
+        derive=config,
+    )
+
+
+def _neuron_row(chunk: Chunk, neuron: int) -> dict[str, Any]:
+    tap, field = chunk.tap, chunk.tap.receptive_field
+    activations = chunk.rankings.activations[neuron]
+    dead = not chunk.n[neuron]
+    return {
+        "layer": tap.layer,
+        "channel": chunk.first_channel + neuron,
+        "layer_depth": tap.depth,
+        "rf_size": field.size,
+        "rf_stride": field.stride,
+        "rf_offset": field.offset,
+        "rf_exact": field.exact,
+        "a_max": None if dead else float(activations[0]),
+        "n": int(chunk.n[neuron]),
+        "dead": dead,
+        "saturated": 0 if dead else int(np.count_nonzero(activations == activations[0])),
+    }

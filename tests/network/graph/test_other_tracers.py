@@ -1,0 +1,109 @@
+"""Networks that torch.fx cannot follow, and exported programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import relu
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError
+from raysel.network import load
+from raysel.network.importers.finding import find
+from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.test_run import Counting, assert_close, maps, pixels, plain
+
+BY_SHAPE = NetworkConfig(network="tests.network.small:ByShape")
+BY_VALUE = NetworkConfig(network="tests.network.small:ByValue")
+
+
+def test_code_that_decides_by_shape_is_exported() -> None:
+    network = load(BY_SHAPE)
+    assert [(tap.layer, tap.reading) for tap in network.taps] == [
+        ("a", "batch norm + relu"),
+        ("b", "tanh"),
+        ("b#2", "relu"),
+    ]
+    images = pixels(network, 3)
+    module = find(BY_SHAPE)[0]
+    expected = plain(module, images, network)
+    actual = maps(network, images)
+    assert_close(actual["a"], relu(expected["norm"]))
+    assert_close(actual["b#2"], relu(expected["b"]))  # a hook keeps the last call
+    probe = Probe(positive(module), (24, 24))
+    rows, columns = probe.seen("a", 5, 6) or ((0, 0), (0, 0))
+    field = network.taps[0].receptive_field
+    assert field.exact
+    assert (rows[0], columns[0]) == (field.offset + 5 * field.stride, field.offset + 6 * field.stride)
+    assert rows[1] - rows[0] + 1 == field.size
+
+
+def test_code_that_decides_by_value_is_hooked() -> None:
+    network = load(BY_VALUE)
+    assert [tap.layer for tap in network.taps] == ["a", "b"]
+    for tap in network.taps:
+        assert tap.reading == "convolution (the network cannot be traced)"
+        assert tap.receptive_field.whole
+        assert not tap.receptive_field.exact
+    images = pixels(network, 3)
+    expected, actual = plain(find(BY_VALUE)[0], images, network), maps(network, images)
+    for layer in ("a", "b"):
+        assert_close(actual[layer], expected[layer])
+
+
+def test_a_hooked_network_stops_behind_its_last_tap() -> None:
+    network = load(NetworkConfig(network=BY_VALUE.network, layers=("a",)))
+    with Counting() as counting:
+        network.run(pixels(network, 1), lambda k, map_: None)
+    assert counting.calls["conv2d"] == 1
+    with pytest.raises(RayselError, match=r"no layer matches 'z\*'; this network has a, b"):
+        load(NetworkConfig(network=BY_VALUE.network, layers=("z*",)))
+
+
+@pytest.mark.parametrize("fixed", [None, 2])
+def test_exported_programs(tmp_path: Path, fixed: int | None) -> None:
+    module = find(BY_SHAPE)[0].eval()
+    dynamic = None if fixed else ({0: torch.export.Dim("batch", min=1, max=64)},)
+    program = torch.export.export(module, (torch.zeros(fixed or 2, 3, 24, 24),), dynamic_shapes=dynamic)
+    path = str(tmp_path / "own.pt2")
+    torch.export.save(program, path)
+    with pytest.raises(RayselError, match=r"own.pt2 is an exported program.*--unsafe-pickle"):
+        load(NetworkConfig(network=path))
+    network = load(NetworkConfig(network=path, unsafe_pickle=True))
+    assert network.preprocessing.input_size == (24, 24)
+    assert [tap.layer for tap in network.taps] == ["a", "b", "b#2"]
+    images = pixels(network, 5)
+    expected = plain(module, images, network)
+    assert_close(maps(network, images)["a"], relu(expected["norm"]))
+
+
+def test_files_that_are_no_programs(tmp_path: Path) -> None:
+    (tmp_path / "no.pt2").write_bytes(b"nothing of the kind")
+    with pytest.raises(RayselError, match=r"no.pt2 is no torch.export program"):
+        load(NetworkConfig(network=str(tmp_path / "no.pt2"), unsafe_pickle=True))
+    with pytest.raises(RayselError, match="no program at"):
+        load(NetworkConfig(network=str(tmp_path / "none.pt2")))
+
+
+def test_efficientnet_with_swish_written_as_its_own_function() -> None:
+    """`MemoryEfficientSwish` is an autograd function of the package."""
+    config = NetworkConfig(
+        network="efficientnet_lite_pytorch:EfficientNet.from_name",
+        network_args={"model_name": "efficientnet-b0"},
+        preprocessing=Preprocessing(resize=(64, 64), crop=None),
+        layers=("_conv_stem", "_blocks.0.*"),
+    )
+    network = load(config)
+    assert [tap.reading for tap in network.taps] == [
+        "batch norm + silu",
+        "batch norm + silu",
+        "silu",
+        "sigmoid",
+        "batch norm",
+    ]
+    images = pixels(network, 2)
+    expected = plain(find(config)[0], images, network)
+    assert_close(maps(network, images)["_conv_stem"], nn.functional.silu(expected["_bn0"]))

@@ -1,0 +1,156 @@
+"""Every convolutional classification network of torchvision builds, traces and is tapped at all its convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.network import Network, load
+from raysel.network.graph.tracing import trace
+from raysel.network.importers import torchvision as torchvision_networks
+from raysel.network.importers.finding import find
+from raysel.network.receptive_field.propagation import TensorReceptiveFields
+from raysel.network.taps import find_tap_points
+from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.test_receptive_field import expected_interval
+from tests.network.test_run import assert_close, maps, pixels, plain
+
+# Family: its smallest network, and whether its blocks squeeze and excite: from there on fields are the whole image.
+FAMILIES = {
+    "alexnet": ("alexnet", False),
+    "convnext": ("convnext_tiny", False),
+    "densenet": ("densenet121", False),
+    "efficientnet_b": ("efficientnet_b0", True),
+    "efficientnet_v2": ("efficientnet_v2_s", True),
+    "googlenet": ("googlenet", False),
+    "inception": ("inception_v3", False),
+    "maxvit": ("maxvit_t", True),
+    "mnasnet": ("mnasnet0_5", False),
+    "mobilenet_v2": ("mobilenet_v2", False),
+    "mobilenet_v3": ("mobilenet_v3_small", True),
+    "regnet_x": ("regnet_x_400mf", False),
+    "regnet_y": ("regnet_y_400mf", True),
+    "resnet": ("resnet18", False),
+    "resnext": ("resnext50_32x4d", False),
+    "shufflenet": ("shufflenet_v2_x0_5", False),
+    "squeezenet": ("squeezenet1_0", False),
+    "vgg": ("vgg11", False),
+    "wide_resnet": ("wide_resnet50_2", False),
+}
+TRANSFORMERS = ("vit", "swin")
+NAMES = [name for name in torchvision_networks.names() if not name.startswith(TRANSFORMERS)]
+
+
+def family(name: str) -> str:
+    return max((known for known in FAMILIES if name.startswith(known)), key=len)
+
+
+def test_no_family_is_missing() -> None:
+    assert {family(name) for name in NAMES} == set(FAMILIES)
+    assert len(NAMES) > 60
+
+
+def without_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules get weights that have shapes and nothing else."""
+
+    def on_meta(register: Any) -> Any:
+        def register_on_meta(self: nn.Module, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+            register(self, name, value if value is None else type(value)(value.to("meta")), *args, **kwargs)
+
+        return register_on_meta
+
+    for kind in ("register_parameter", "register_buffer"):
+        monkeypatch.setattr(nn.Module, kind, on_meta(getattr(nn.Module, kind)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taps_and_fields(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_values(monkeypatch)  # some of these networks have gigabytes of them
+    module = torchvision_networks.build(name, {}, None)
+    size = torchvision_networks.preprocessing(name, None).input_size
+    traced = trace(module, size)
+    places = find_tap_points(traced, ("*",), "activation")
+    convolutions = {key: child for key, child in module.named_modules() if isinstance(child, nn.Conv2d)}
+    assert {place.layer for place in places} == set(convolutions)
+    fields = TensorReceptiveFields(traced, size)
+    squeezed = False
+    for place in places:
+        shape = traced.tensor_shape(place.node)
+        assert shape is not None
+        assert shape[1] == convolutions[place.layer].out_channels
+        field = fields.receptive_field(place.node)
+        assert field.exact
+        squeezed |= field.whole and field.stride == 0
+    assert squeezed == FAMILIES[family(name)][1]
+    assert places[0].node.name
+    first = convolutions[places[0].layer].kernel_size[0]
+    assert fields.receptive_field(places[0].node).size == first
+
+
+# Araujo, Norris, Sim, Distill 2019, and by hand for ResNet with its stride in the 3 x 3 convolution.
+@pytest.mark.parametrize(
+    ("name", "layer", "size"),
+    [
+        ("inception_v3", "Mixed_7c.branch3x3dbl_3b.conv", 1311),
+        ("vgg16", "features.28", 196),
+        ("mobilenet_v2", "features.18.0", 491),
+        ("alexnet", "features.10", 163),
+    ],
+)
+def test_fields_in_the_literature(name: str, layer: str, size: int) -> None:
+    taps = load(NetworkConfig(network=f"torchvision:{name}", weights="random", layers=("*",))).taps
+    assert max(tap.receptive_field.size for tap in taps) == size
+    assert next(tap for tap in taps if tap.layer == layer).receptive_field.size == size
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A family's smallest network as raysel has it, and as torchvision does."""
+
+    network: Network
+    module: nn.Module
+
+
+@pytest.fixture(scope="module", params=[name for name, _ in FAMILIES.values() if name != "maxvit_t"])
+def loaded(request: pytest.FixtureRequest) -> Loaded:
+    """Untrained, on 96 x 96 pixels; without the fully connected end, which no test looks at."""
+    preprocessing = Preprocessing(resize=(96, 96), crop=None)
+    config = NetworkConfig(
+        network=f"torchvision:{request.param}", weights="random", preprocessing=preprocessing, tap="convolution"
+    )
+    module = find(config).module
+    for parent in list(module.modules()):
+        for key, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, key, nn.Identity())
+    return Loaded(load(config), module)
+
+
+def test_fields_against_gradients(loaded: Loaded) -> None:
+    network, module = loaded.network, loaded.module
+    probe = Probe(positive(module), (96, 96))
+    step = max(1, len(network.taps) // 5)
+    for tap in network.taps[::step]:
+        rows, columns = tap.map_size
+        seen = probe.seen(tap.layer, rows // 2, columns // 2)
+        assert seen is not None
+        expected = [expected_interval(tap, position, axis) for axis, position in ((0, rows // 2), (1, columns // 2))]
+        inside = all(first > 0 and last < 95 for first, last in expected)
+        if inside or (tap.receptive_field.whole and tap.receptive_field.stride == 0):
+            assert list(seen) == expected, tap
+        else:
+            assert all(a[0] <= b[0] and b[1] <= a[1] for a, b in zip(expected, seen, strict=True)), tap
+
+
+def test_maps_against_a_plain_forward(loaded: Loaded) -> None:
+    network = loaded.network
+    images = pixels(network, 2)
+    expected = plain(loaded.module, images, network)
+    for layer, actual in maps(network, images).items():
+        assert torch.isfinite(actual).all()
+        assert_close(actual, expected[layer])

@@ -1,0 +1,105 @@
+"""Receptive fields against the gradient of single positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from raysel.config import NetworkConfig
+from raysel.network import Network, Tap, load
+from raysel.network.importers.finding import find
+from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.small import layer
+
+BUILD = "tests.network.small:build"
+SMALL_END = {"fc6": 8, "fc7": 8, "classes": 2}
+"""Of a network of Chatfield et al., where its fully connected layers do not matter."""
+
+
+def expected_interval(tap: Tap, position: int, axis: int) -> tuple[int, int]:
+    """The tap's interval at a position, clipped to the image."""
+    field = tap.receptive_field
+    size = field.input_size[axis]
+    if field.whole:
+        return 0, size - 1
+    first = int(field.offset + field.stride * position)
+    return max(first, 0), min(first + field.size - 1, size - 1)
+
+
+def check(network: Network, module: nn.Module, layers: list[str] | None = None) -> None:
+    """At the centre the field is what the gradient says; at the borders the gradient stays within it."""
+    probe = Probe(positive(module), network.preprocessing.input_size)
+    for tap in network.taps:
+        if layers is not None and tap.layer not in layers:
+            continue
+        rows, columns = probe.map_size(tap.layer)
+        assert tap.map_size == (rows, columns)
+        assert tap.receptive_field.exact
+        for row, column in {(rows // 2, columns // 2), (0, 0), (rows - 1, columns - 1), (0, columns // 2)}:
+            seen = probe.seen(tap.layer, row, column)
+            for axis, position in ((0, row), (1, column)) if seen else ():
+                first, last = expected_interval(tap, position, axis)
+                assert first <= seen[axis][0], (tap, row, column)
+                assert seen[axis][1] <= last, (tap, row, column)
+        # At the centre nothing is lost to the border, where the map is large enough to have a centre.
+        if not tap.receptive_field.whole and min(rows, columns) >= 3:
+            row, column = rows // 2, columns // 2
+            seen = probe.seen(tap.layer, row, column)
+            for axis, position in ((0, row), (1, column)):
+                first = int(tap.receptive_field.offset + tap.receptive_field.stride * position)
+                last = first + tap.receptive_field.size - 1
+                if first >= 0 and last < tap.receptive_field.input_size[axis]:
+                    assert seen is not None
+                    assert seen[axis] == (first, last), (tap, row, column)
+
+
+@settings(max_examples=40, deadline=None)
+@given(plan=st.lists(layer, min_size=1, max_size=6), height=st.integers(30, 50), width=st.integers(30, 50))
+def test_random_graphs(plan: list[tuple[Any, ...]], height: int, width: int) -> None:
+    steps = [["conv", 3, 1, 1, 1, 1], *map(list, plan), ["conv", 3, 1, 1, 1, 1]]
+    config = NetworkConfig(network=BUILD, network_args={"plan": steps, "size": [height, width]})
+    module, *_ = find(config)
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, 3, height, width))
+    except RuntimeError:
+        assume(False)
+    check(load(config), module)
+
+
+@pytest.mark.parametrize("name", ["vgg-f", "vgg-m", "vgg-s"])
+def test_chatfield(name: str) -> None:
+    config = NetworkConfig(network=f"chatfield:{name}", weights="random", network_args=SMALL_END)
+    check(load(config), find(config)[0])
+
+
+def test_vgg_m_as_in_the_paper() -> None:
+    """Fig. 3: 7x7, 27x27, 75x75, 107x107 and 139x139."""
+    taps = load(NetworkConfig(network="chatfield:vgg-m", weights="random", network_args=SMALL_END)).taps
+    assert [tap.receptive_field.size for tap in taps] == [7, 27, 75, 107, 139]
+    assert [tap.channels for tap in taps] == [96, 256, 512, 512, 512]
+    assert [tap.map_size[0] for tap in taps] == [109, 26, 13, 13, 13]
+
+
+def test_squeezenet() -> None:
+    config = NetworkConfig(network="torchvision:squeezenet1_1", weights="random")
+    network = load(config)
+    assert len(network.taps) == 26
+    check(network, find(config)[0])
+
+
+def test_efficientnet_lite() -> None:
+    """Padding as TensorFlow's SAME: more at the bottom and right than at the top and left."""
+    config = NetworkConfig(
+        network="efficientnet_lite_pytorch:EfficientNet.from_name", network_args={"model_name": "efficientnet-lite0"}
+    )
+    network = load(config)
+    assert sum(tap.channels for tap in network.taps) == 21_008
+    some = ["_conv_stem", "_blocks.1._depthwise_conv", "_blocks.3._depthwise_conv", "_blocks.5._project_conv"]
+    check(network, find(config)[0], some)
+    assert network.taps[0].receptive_field.offset == 0  # 224 px: one row of padding, at the bottom
