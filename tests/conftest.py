@@ -11,13 +11,16 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from raysel.files import Folder
 from tests.made_once import demo_index, demo_run, home, indexed  # noqa: F401 (fixtures of all tests)
+from tests.object_store import BUCKET, object_store, s3  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,3 +55,17 @@ def local_ray() -> Iterator[None]:
     yield
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["local", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """An empty folder, on the local disk and in the object store."""
+    if request.param == "local":
+        return Folder.at(tmp_path / "index")
+    request.getfixturevalue("s3")
+    return Folder.at(f"s3://{BUCKET}/{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def local_folder(tmp_path: Path) -> Folder:
+    return Folder.at(tmp_path / "index")

@@ -14,7 +14,7 @@ from tests.chaos.runs import Undisturbed, assert_whole, fragile_run, wait_until
 from tests.chaos.test_layouts import PLACES
 from tests.end_to_end.runs import digests, run
 from tests.fault_proxy import fault_proxy
-from tests.object_store import BUCKET, ObjectStore, object_store, s3, uri_of  # noqa: F401 (fixtures)
+from tests.object_store import BUCKET, ObjectStore, uri_of
 from tests.pipeline.corpus import Sample, as_tars
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 def test_the_store_is_killed_and_comes_back(
     undisturbed: Undisturbed,
     samples: dict[str, Sample],
-    s3: ObjectStore,  # noqa: F811
+    s3: ObjectStore,
     faults: Path,
     tmp_path: Path,
 ) -> None:
@@ -48,7 +48,7 @@ def test_the_store_is_killed_and_comes_back(
 def test_the_store_is_overloaded_resets_and_stalls(
     undisturbed: Undisturbed,
     samples: dict[str, Sample],
-    s3: ObjectStore,  # noqa: F811
+    s3: ObjectStore,
     faults: Path,
     tmp_path: Path,
 ) -> None:

@@ -13,7 +13,7 @@ from raysel.cli import main
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import Cluster
-from raysel.pipeline.scan.driver import Layout
+from raysel.pipeline.scan.driver import ScanLayout
 from tests.typed import TINY, Ended, furnish
 from tests.typed import raysel as typed
 
@@ -230,9 +230,9 @@ def test_debug_shows_where_it_arose(type_here):
 def test_more_actors_than_the_cluster_holds():
     cluster = Cluster(cpus=4, gpus=1, nodes=1)
     with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
-        Layout.of(ScanConfig(workers=5), cluster)
+        ScanLayout.of(ScanConfig(workers=5), cluster)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):
-        Layout.of(ScanConfig(gpus=2), cluster)
+        ScanLayout.of(ScanConfig(gpus=2), cluster)
 
 
 # From here on in a process of their own: they get as far as Ray, or look at an index that a run has made.

@@ -10,7 +10,7 @@ from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.network import Network, load
 from raysel.network.importers.finding import find
-from tests.network.test_receptive_field import SMALL_END
+from tests.network.receptive_field.test_receptive_field import SMALL_END
 from tests.network.test_run import assert_close, maps, pixels, plain
 
 

@@ -17,7 +17,7 @@ from raysel.config import DeriveConfig, NetworkConfig
 from raysel.images import ImagesList, Source, open_source
 from raysel.network import Network, load
 from raysel.neurons import select
-from raysel.pipeline import kernel
+from raysel.pipeline.derive import chunk as kernel
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
 from raysel.pipeline.scan.call_result import CallResult, TreeLevel

@@ -38,7 +38,7 @@ print(json.dumps({
     "file": selectivity.__file__,
     "columns": [column.name for column in selectivity.columns()],
     "brightness": values.get("brightness"),
-    "dead": "brightness" in selectivity.nothing(),
+    "dead": "brightness" in selectivity.null_values(),
     "heavy": [name for name in ("ray", "torch") if name in sys.modules],
 }))
 """

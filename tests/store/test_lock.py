@@ -73,7 +73,7 @@ def test_a_lock_whose_holder_lives_is_refused(folder):
 
 def test_a_killed_holder_of_this_machine_is_followed_at_once(local_folder, tmp_path):
     code = (
-        "import sys, time; from raysel.store import Folder, locked\n"
+        "import sys, time; from raysel.files import Folder; from raysel.store import locked\n"
         f"with locked(Folder.at({str(tmp_path / 'index')!r}), print): print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

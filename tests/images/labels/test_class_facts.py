@@ -11,7 +11,7 @@ import pytest
 import raysel.images.labels
 from raysel.errors import RayselError
 from raysel.images import CLASS_FACTS, class_facts, read_class_list
-from tests.images.make_imagenet1k import imagenet1k
+from tests.images.labels.make_imagenet1k import imagenet1k
 
 ENTITY = "n00001740"
 

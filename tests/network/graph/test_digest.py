@@ -44,7 +44,7 @@ def test_another_operation_or_setting(change: dict[str, Any]) -> None:
 
 def test_the_same_in_every_process_and_whatever_follows_the_last_tap() -> None:
     code = (
-        "from tests.network.test_graph_digest import digests; "
+        "from tests.network.graph.test_digest import digests; "
         "print(*digests(), *digests('tests.network.small:ByValue'), *digests('tests.network.small:ByShape'))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}

@@ -16,7 +16,7 @@ from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.network import load
 from raysel.network.importers.finding import find
-from tests.network.test_chatfield import ARCHITECTURES
+from tests.network.importers.test_chatfield import ARCHITECTURES
 from tests.network.test_run import assert_close, maps, pixels
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -17,7 +17,7 @@ from raysel.network.importers.finding import find
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.network.taps import find_tap_points
 from tests.network.receptive_field.gradient import Probe, positive
-from tests.network.test_receptive_field import expected_interval
+from tests.network.receptive_field.test_receptive_field import expected_interval
 from tests.network.test_run import assert_close, maps, pixels, plain
 
 # Family: its smallest network, and whether its blocks squeeze and excite: from there on fields are the whole image.
