@@ -2,7 +2,7 @@
 
 from raysel.neurons.crops import CropCutter, Crops, reduction_factor
 from raysel.neurons.feature import NeuronFeature, neuron_features
-from raysel.neurons.keys import activations_of
+from raysel.neurons.keys import MAX_IMAGES, activations_of
 from raysel.neurons.keys import pack as candidate_keys
 from raysel.neurons.merging import fold, fold_into, merge, select, thin
 from raysel.neurons.pictures import (
@@ -17,6 +17,7 @@ from raysel.neurons.ranking import Candidates, Rankings
 from raysel.neurons.receptive_field import ReceptiveField
 
 __all__ = [
+    "MAX_IMAGES",
     "Candidates",
     "CropCutter",
     "Crops",

@@ -4,8 +4,7 @@ The high half falls with the activation, the low half is ``mix32(image id)``: so
 highest first, and breaks ties by a fixed shuffle of the images (design, sec. 1: ReLU6 networks have hundreds of images
 at exactly 6.0, and ties by file order would be ties by class). Both halves can be read back.
 
-Where image ids pass 2**32, `mix32` takes their low bits and an entry has a second key, the id's high bits: it orders
-what the first leaves equal.
+A key has room for 2**32 image ids, so an index holds at most `MAX_IMAGES` images.
 """
 
 from __future__ import annotations
@@ -16,11 +15,8 @@ from numpy.typing import NDArray
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 """The key of no entry. It follows every real key: a real key's high half is below 2**31, since activations are > 0."""
 
-ONE_KEY_IMAGES = 1 << 32
-"""So many image ids fit the low half of a key; more need the second key."""
-
-NO_HIGH = np.uint32(0xFFFF_FFFF)
-"""The second key of no entry. Ids are below 2**63, so that a real one is below 2**31."""
+MAX_IMAGES = 1 << 32
+"""The low half of a key can number this many images."""
 
 _MULTIPLIERS = (0x7FEB352D, 0x846CA68B)
 _INVERSES = tuple(pow(multiplier, -1, 1 << 32) for multiplier in _MULTIPLIERS)
@@ -33,7 +29,7 @@ def mix32(ids: NDArray[np.integer]) -> NDArray[np.uint32]:
     """A fixed bijection of 32 bits that scatters neighbouring ids (multiply and xor-shift with published constants).
 
     Args:
-        ids: integers in [0, 2**63), any shape; their low 32 bits count.
+        ids: integers in [0, 2**32), any shape.
 
     Returns:
         uint32, same shape.
@@ -68,7 +64,7 @@ def pack(activations: NDArray[np.float32], ids: NDArray[np.integer]) -> NDArray[
 
     Args:
         activations: float32, finite and > 0 (see `ranks`): their bits, read as an integer, rise with the value.
-        ids: integers in [0, 2**63), broadcast against `activations`.
+        ids: integers in [0, 2**32), broadcast against `activations`.
 
     Returns:
         uint64: smaller means earlier in the ranking.
@@ -83,23 +79,13 @@ def activations_of(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
     return np.where(keys == EMPTY, np.uint32(0), _POSITIVE - falling).astype(np.uint32).view(np.float32)
 
 
-def high_bits(ids: NDArray[np.integer]) -> NDArray[np.uint32] | None:
-    """The second keys of image ids, uint32 of the same shape; None where all ids are below 2**32."""
-    if ids.size == 0 or int(ids.max()) < ONE_KEY_IMAGES:
-        return None
-    return (ids.astype(np.uint64) >> _HALF).astype(np.uint32)
+def mixed_ids_of(keys: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """The mixed image ids in `keys`, uint32; all ones where a key is EMPTY."""
+    return (keys & _LOW).astype(np.uint32)
 
 
-def ids_of(keys: NDArray[np.uint64], high: NDArray[np.uint32] | None = None) -> NDArray[np.int64]:
-    """The image ids in `keys` and, where there are any, the second keys: int64; -1 where a key is EMPTY."""
-    ids = unmix32(keys & _LOW).astype(np.int64)
-    if high is not None:
-        ids |= high.astype(np.int64) << 32
+def ids_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The image ids in `keys`, int64; -1 where a key is EMPTY."""
+    ids = unmix32(mixed_ids_of(keys)).astype(np.int64)
     ids[keys == EMPTY] = -1
     return ids
-
-
-def images_of(keys: NDArray[np.uint64], high: NDArray[np.uint32] | None = None) -> NDArray[np.unsignedinteger]:
-    """Numbers that are equal exactly where the images are: uint32, or with second keys uint64. All ones if EMPTY."""
-    low = (keys & _LOW).astype(np.uint32)
-    return low if high is None else (high.astype(np.uint64) << _HALF) | low

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysel.neurons import keys as _keys
-from raysel.neurons.keys import EMPTY, NO_HIGH
+from raysel.neurons.keys import EMPTY
 from raysel.neurons.ranking import Candidates, Rankings
 
 _BLOCK_NEURONS = 256
@@ -43,8 +43,7 @@ def select(
     keys = _keys.pack(activations[image, neuron], ids[image])
     enters = keys <= floors[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
     image, neuron, keys = image[enters], neuron[enters], keys[enters]
-    numbers, places = neuron.astype(np.int32), positions[image, neuron].astype(np.int32)
-    return Candidates(numbers, keys, places, _keys.high_bits(ids[image]))
+    return Candidates(neuron.astype(np.int32), keys, positions[image, neuron].astype(np.int32))
 
 
 def merge(*operands: Rankings) -> Rankings:
@@ -66,13 +65,8 @@ def fold_into(rankings: Rankings, candidates: Candidates, each: Map = map) -> No
         rankings: changed.
         candidates: of any neurons.
         each: runs the blocks of neurons; a thread pool's ``map`` runs them beside each other.
-
-    Raises:
-        ValueError: candidates with second keys, and rankings without.
     """
-    if candidates.high is not None and rankings.high is None:
-        raise ValueError("an image id past 2**32, and rankings made for fewer images")
-    groups = _ByNeuron.of(candidates, second_keys=rankings.high is not None)
+    groups = _ByNeuron.of(candidates)
 
     def fold_block(groups_of_block: NDArray[np.integer]) -> None:
         neurons = groups.neurons[groups_of_block]
@@ -85,7 +79,7 @@ def fold_into(rankings: Rankings, candidates: Candidates, each: Map = map) -> No
 
 def thin(candidates: Candidates, depth: int) -> Candidates:
     """The candidates without copies and with at most `depth` per neuron: one level of the tree, without any state."""
-    groups = _ByNeuron.of(candidates, second_keys=candidates.high is not None)
+    groups = _ByNeuron.of(candidates)
     parts = []
     for block in groups.blocks():
         best = _best(groups.rows(block), depth)
@@ -100,7 +94,6 @@ class _ByNeuron:
     """Candidates, those of a neuron together."""
 
     candidates: Candidates
-    second_keys: bool
     order: NDArray[np.integer]
     """[n]: the candidates, by neuron."""
     neurons: NDArray[np.int64]
@@ -111,10 +104,10 @@ class _ByNeuron:
     """[groups]: how many each has."""
 
     @classmethod
-    def of(cls, candidates: Candidates, *, second_keys: bool) -> _ByNeuron:
+    def of(cls, candidates: Candidates) -> _ByNeuron:
         order = np.argsort(candidates.neurons, kind="stable")
         neurons, starts, counts = np.unique(candidates.neurons[order], return_index=True, return_counts=True)
-        return cls(candidates, second_keys, order, neurons.astype(np.int64), starts, counts)
+        return cls(candidates, order, neurons.astype(np.int64), starts, counts)
 
     def blocks(self) -> list[NDArray[np.integer]]:
         """The groups, some at a time, those with about as many candidates together.
@@ -130,15 +123,9 @@ class _ByNeuron:
         row = np.repeat(np.arange(len(groups)), counts)
         column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
         own = self.order[np.repeat(self.starts[groups], counts) + column]
-        shape = len(groups), int(counts.max(initial=0))
-        high = np.full(shape, NO_HIGH) if self.second_keys else None
-        rows = Rankings(np.full(shape, EMPTY), np.full(shape, -1, np.int32), high)
+        rows = Rankings.empty(len(groups), int(counts.max(initial=0)))
         rows.keys[row, column] = self.candidates.keys[own]
         rows.positions[row, column] = self.candidates.positions[own]
-        if rows.high is not None and self.candidates.high is not None:
-            rows.high[row, column] = self.candidates.high[own]
-        elif rows.high is not None:
-            rows.high[row, column] = 0
         return rows
 
 
@@ -155,15 +142,8 @@ def _best(rows: Rankings, depth: int) -> Rankings:
     if len(copied):
         rows = Rankings(*(column.copy() for column in rows.columns))
         rows[copied] = _without_copies(rows[copied])
-    return _along(rows, _order(rows)[:, :depth])
-
-
-def _order(rows: Rankings) -> NDArray[np.integer]:
-    """Of each row, where its entries are, in their order."""
-    if rows.high is not None:
-        return np.lexsort((rows.high, rows.keys), axis=1)
     # A row is a ranking, and behind it what a tree level has put in order: a merging sort only joins the two.
-    return np.argsort(rows.keys, axis=1, kind="stable")
+    return _along(rows, np.argsort(rows.keys, axis=1, kind="stable")[:, :depth])
 
 
 def _along(rows: Rankings, order: NDArray[np.integer]) -> Rankings:
@@ -174,7 +154,7 @@ def _along(rows: Rankings, order: NDArray[np.integer]) -> Rankings:
 
 def _rows_with_copies(rows: Rankings) -> NDArray[np.int64]:
     """Rows in which one image stands more than once. Copies are rare, so they are only looked for here, cheaply."""
-    images = _keys.images_of(rows.keys, rows.high)
+    images = _keys.mixed_ids_of(rows.keys)
     ones = np.iinfo(images.dtype).max
     # One image's mixed id is all ones, as EMPTY's low half is: its copies are counted apart.
     doubled_ones = np.count_nonzero((images == ones) & (rows.keys != EMPTY), axis=1) > 1
@@ -185,11 +165,10 @@ def _rows_with_copies(rows: Rankings) -> NDArray[np.int64]:
 
 def _without_copies(rows: Rankings) -> Rankings:
     """Of each image only the copy with the largest activation, then the first position; the others become EMPTY."""
-    images = _keys.images_of(rows.keys, rows.high)
-    rows = _along(rows, np.lexsort((rows.positions, rows.keys, images), axis=1))
-    images = _keys.images_of(rows.keys, rows.high)
+    rows = _along(rows, np.lexsort((rows.positions, rows.keys, _keys.mixed_ids_of(rows.keys)), axis=1))
+    images = _keys.mixed_ids_of(rows.keys)
     again = np.zeros(images.shape, bool)
     again[:, 1:] = (images[:, 1:] == images[:, :-1]) & (rows.keys[:, 1:] != EMPTY)
-    for column, nothing in zip(rows.columns, (EMPTY, np.int32(-1), NO_HIGH), strict=False):
-        column[again] = nothing
+    rows.keys[again] = EMPTY
+    rows.positions[again] = -1
     return rows

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raysel.neurons import keys as _keys
-from raysel.neurons.keys import EMPTY, NO_HIGH, ONE_KEY_IMAGES
+from raysel.neurons.keys import EMPTY
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,12 @@ class Rankings:
     """[neurons, depth], EMPTY behind a ranking's end."""
     positions: NDArray[np.int32]
     """[neurons, depth]: where on the layer's map, ``row * columns + column``; -1 behind a ranking's end."""
-    high: NDArray[np.uint32] | None = None
-    """[neurons, depth]: the second keys, 4 bytes an entry more, only where there may be more than 2**32 images."""
 
     @classmethod
-    def empty(cls, neurons: int, depth: int, images: int = 0) -> Rankings:
-        """Rankings that nothing has entered: the neutral element of the merge.
-
-        Args:
-            neurons: how many.
-            depth: how many entries each keeps.
-            images: how many there are to rank; past 2**32 of them entries have a second key, and merging is slower.
-        """
+    def empty(cls, neurons: int, depth: int) -> Rankings:
+        """Rankings that nothing has entered: the neutral element of the merge."""
         shape = neurons, depth
-        high = np.full(shape, NO_HIGH) if images > ONE_KEY_IMAGES else None
-        return cls(np.full(shape, EMPTY), np.full(shape, -1, np.int32), high)
+        return cls(np.full(shape, EMPTY), np.full(shape, -1, np.int32))
 
     @classmethod
     def from_entries(
@@ -48,17 +39,15 @@ class Rankings:
         positions: NDArray[np.integer],
     ) -> Rankings:
         """From the entries one by one, each with its neuron and its rank; all arrays are [entries]."""
-        made = cls.empty(neurons, depth, int(ids.max(initial=-1)) + 1)
+        made = cls.empty(neurons, depth)
         made.keys[neuron, rank] = _keys.pack(activations, ids)
         made.positions[neuron, rank] = positions
-        if made.high is not None:
-            made.high[neuron, rank] = ids >> 32
         return made
 
     @property
     def columns(self) -> tuple[NDArray, ...]:
-        """What an entry is made of, an array each: key, position and, where there is one, the second key."""
-        return (self.keys, self.positions) if self.high is None else (self.keys, self.positions, self.high)
+        """What an entry is made of, an array each: key and position."""
+        return self.keys, self.positions
 
     @property
     def depth(self) -> int:
@@ -78,7 +67,7 @@ class Rankings:
     @property
     def ids(self) -> NDArray[np.int64]:
         """Image ids, int64 [neurons, depth], -1 behind a ranking's end."""
-        return _keys.ids_of(self.keys, self.high)
+        return _keys.ids_of(self.keys)
 
     @property
     def relative_activations(self) -> NDArray[np.float64]:
@@ -115,8 +104,6 @@ class Candidates:
     """[n]"""
     positions: NDArray[np.int32]
     """[n]"""
-    high: NDArray[np.uint32] | None = None
-    """[n]: the second keys; None where all image ids are below 2**32."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -136,11 +123,4 @@ class Candidates:
             np.concatenate([part.neurons for part in parts]),
             np.concatenate([part.keys for part in parts]),
             np.concatenate([part.positions for part in parts]),
-            cls._second_keys(parts),
         )
-
-    @staticmethod
-    def _second_keys(parts: Sequence[Candidates]) -> NDArray[np.uint32] | None:
-        if all(part.high is None for part in parts):
-            return None
-        return np.concatenate([np.zeros(len(part), np.uint32) if part.high is None else part.high for part in parts])

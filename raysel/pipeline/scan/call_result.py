@@ -20,7 +20,6 @@ SCHEMA = pa.schema(
         ("neurons", pa.large_list(pa.int32())),
         ("keys", pa.large_list(pa.uint64())),
         ("positions", pa.large_list(pa.int32())),
-        ("high", pa.large_list(pa.uint32())),
         ("dropped", pa.int64()),
         ("floor_images", pa.int64()),
         ("decode_s", pa.float64()),
@@ -69,7 +68,6 @@ class CallResult:
             self.candidates.neurons,
             self.candidates.keys,
             self.candidates.positions,
-            [] if self.candidates.high is None else self.candidates.high,
         ]
         columns = [_one_list(values, field.type) for values, field in zip(lists, SCHEMA, strict=False)]
         columns += [pa.array([value]) for value in (self.dropped, self.floor_images, self.decode_s, self.forward_s)]
@@ -85,7 +83,6 @@ class CallResult:
             return table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
         faults = dict(zip(all_of("faulty").tolist(), all_of("reasons").tolist(), strict=True))
-        # Row by row: only those with ids past 2**32 have second keys.
         candidates = merge(_candidates(table, row) for row in range(len(table)))
         dropped = pc.sum(table.column("dropped")).as_py() + pc.sum(pc.list_value_length(table.column("keys"))).as_py()
         floor_images = int(np.min(table.column("floor_images").to_numpy()))
@@ -126,9 +123,7 @@ def fan_in(calls: int, call_candidates: int) -> int:
 
 
 def _candidates(table: pa.Table, row: int) -> Candidates:
-    columns = (table.column(name)[row].values.to_numpy() for name in ("neurons", "keys", "positions", "high"))
-    neurons, keys, positions, high = columns
-    return Candidates(neurons, keys, positions, high if len(high) else None)
+    return Candidates(*(table.column(name)[row].values.to_numpy() for name in ("neurons", "keys", "positions")))
 
 
 def _one_list(values: NDArray | Sequence, kind: pa.DataType) -> pa.Array:

@@ -12,8 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from raysel.errors import RayselError
 from raysel.files import Folder
-from raysel.neurons import Candidates, Rankings, fold_into
+from raysel.neurons import MAX_IMAGES, Candidates, Rankings, fold_into
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.store import RUNS_PREFIX, RunLock, get_snapshot, put_snapshot
 
@@ -58,8 +59,17 @@ class RunningState:
 
     @classmethod
     def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
-        """Nothing seen yet."""
-        return cls(Rankings.empty(neurons, depth, images), np.zeros(images, bool))
+        """Nothing seen yet.
+
+        Raises:
+            RayselError: there are more images than a ranking can number.
+        """
+        if images > MAX_IMAGES:
+            raise RayselError(
+                f"{images:,} images are more than the {MAX_IMAGES:,} that one index can hold: "
+                "index a part of them with --limit or --sample, or make several indexes with --shards"
+            )
+        return cls(Rankings.empty(neurons, depth), np.zeros(images, bool))
 
     @property
     def rankings(self) -> Rankings:
@@ -114,8 +124,7 @@ class RunningState:
 
     def arrays(self) -> dict[str, NDArray]:
         """All of it as plain arrays."""
-        second = {} if self.rankings.high is None else {"high": self.rankings.high}
-        return second | {
+        return {
             "keys": self.rankings.keys,
             "positions": self.rankings.positions,
             "covered": np.packbits(self.covered),
@@ -131,7 +140,7 @@ class RunningState:
         covered = np.unpackbits(arrays["covered"], count=int(arrays["images"])).astype(bool)
         quarantine = dict(zip(arrays["faulty"].tolist(), arrays["reasons"].tolist(), strict=True))
         sent, lag, decode_s, forward_s = arrays["spent"].tolist()
-        rankings = Rankings(arrays["keys"], arrays["positions"], arrays.get("high"))
+        rankings = Rankings(arrays["keys"], arrays["positions"])
         return cls(rankings, covered, quarantine, int(sent), int(lag), decode_s, forward_s)
 
     @property

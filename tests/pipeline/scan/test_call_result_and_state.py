@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import raysel.pipeline.scan.call_result as found_module
+from raysel.errors import RayselError
 from raysel.neurons import Candidates, Rankings, select
 from raysel.pipeline.scan.call_result import SCHEMA, CallResult, TreeLevel, fan_in
 from raysel.pipeline.scan.state import RunningState
@@ -158,22 +159,12 @@ def test_finds_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> No
     assert large.take(found_in(np.ones((13, NEURONS), np.float32), np.arange(13) % 9, np.zeros((13, NEURONS), int)))
 
 
-def test_more_images_than_one_key_can_number() -> None:
-    """Ids on both sides of 2**32, in calls of either or both; those 2**32 apart share their first key."""
-    ids = [np.array([3, 5]), np.array([2**32 + 3, 2**32 + 5]), np.array([4, 2**32 + 4, 2**32 + 6])]
-    activations = np.ones((3, NEURONS), np.float32)
-    rows = [found_in(activations[: len(own)], own, np.zeros((len(own), NEURONS), int)).to_row() for own in ids]
-    folded = RunningState.empty(NEURONS, 10, 2**32 + 7)
-    folded.take(CallResult.from_rows(rows[1]))
-    folded.take(CallResult.from_rows(TreeLevel(10)(pa.concat_tables([rows[0], rows[2]]))))
-    in_order = sorted(np.concatenate(ids).tolist(), key=lambda each: (reference.mix32(each % 2**32), each >> 32))
-    assert folded.rankings.ids[:, :7].tolist() == [in_order] * NEURONS
-    assert folded.rankings.ids[:, 7:].max() == -1
-    assert np.flatnonzero(folded.covered).tolist() == sorted(np.concatenate(ids).tolist())
-    entries = sum(column.nbytes for column in folded.rankings.columns) / folded.rankings.keys.size
-    assert entries == 16
-    first = RunningState(folded.rankings, np.zeros(1, bool)).arrays()
-    assert RunningState.from_arrays(first).rankings.ids.tolist() == folded.rankings.ids.tolist()
+def test_more_images_than_a_ranking_can_number_are_refused_before_anything_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(Rankings, "empty")
+    with pytest.raises(RayselError, match=r"^4,294,967,297 images are more than .*--limit or --sample.*--shards$"):
+        RunningState.empty(NEURONS, 10, 2**32 + 1)
 
 
 def test_what_is_missing() -> None:
