@@ -95,6 +95,9 @@ def index(
         str | None, typer.Option(help="Ray cluster; by default $RAY_ADDRESS, else a local Ray.", metavar="HOST:PORT")
     ] = None,
     num_cpus: Annotated[int | None, typer.Option(help="CPUs of a local Ray; by default all.", metavar="K")] = None,
+    temp_dir: Annotated[
+        str | None, typer.Option(help="Session folder of a local Ray, a short path (/tmp).", metavar="DIR")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="All these options in TOML, a table per stage; what is typed goes first.", metavar="FILE"),
@@ -144,7 +147,7 @@ def index(
                 "class_threshold": class_threshold,
                 "cache_gb": cache_gb,
             },
-            "cluster": {"address": address, "num_cpus": num_cpus},
+            "cluster": {"address": address, "num_cpus": num_cpus, "temp_dir": temp_dir},
         },
     )
     # Both before Ray is imported, which reads them once.

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
-from raysel.pipeline.session_folder import session_folder
 
 _ANSWER_S = 5.0
+_TEMP_DIR = "/tmp"
+"""Ray's sockets need a short path."""
+_FREE_BYTES = 100 << 20
+"""Free disk space that a local Ray needs for its logs and for the objects that do not fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Clust
         return
     address = os.environ.get("RAY_ADDRESS") or config.address
     starting = _joined(address, verbose) if address else _started(config, verbose)
-    with starting, _settled(verbose):
+    with _settled(verbose), starting:
         yield cluster_now()
 
 
@@ -86,20 +92,48 @@ def _check_access(address: str) -> None:
 
 @contextmanager
 def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
-    with nullcontext(config.temp_dir) if config.temp_dir else session_folder() as folder:
+    _check_temp_dir(Path(config.temp_dir or _TEMP_DIR))
+    with nullcontext(config.temp_dir) if config.temp_dir else _session_folder() as folder:
         try:
-            with _hushed(verbose), _interrupted_after():
-                ray.init(
-                    address="local",
-                    num_cpus=config.num_cpus,
-                    include_dashboard=False,
-                    log_to_driver=verbose,
-                    logging_level=_level(verbose),
-                    _temp_dir=str(folder),
-                )
+            _start(config, folder, verbose)
             yield
         finally:
             ray.shutdown()
+
+
+def _start(config: ClusterConfig, folder: str, verbose: bool) -> None:
+    try:
+        with _hushed(verbose), _interrupted_after():
+            ray.init(
+                address="local",
+                num_cpus=config.num_cpus,
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=_level(verbose),
+                _temp_dir=folder,
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise RayselError(f"cannot start Ray in {folder} ({first_line}): try another --temp-dir") from error
+
+
+def _session_folder() -> tempfile.TemporaryDirectory[str]:
+    """A fresh folder, removed at the end of the run. A run that is killed leaves it behind."""
+    return tempfile.TemporaryDirectory(prefix="raysel-ray-", dir=_TEMP_DIR, ignore_cleanup_errors=True)
+
+
+def _check_temp_dir(folder: Path) -> None:
+    """Fail now if `folder` is unusable or its disk is full: Ray would wait for 30 s and then print a stack trace."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise RayselError(f"cannot use {folder} for Ray ({error.strerror}): choose another --temp-dir") from error
+    if free < _FREE_BYTES:
+        raise RayselError(
+            f"{folder} has {free >> 20} MB of free disk space and Ray needs {_FREE_BYTES >> 20} MB: "
+            "free some, or choose another folder with --temp-dir"
+        )
 
 
 @contextmanager
@@ -120,7 +154,7 @@ def _interrupted_after() -> Iterator[None]:
 
 
 def _level(verbose: bool) -> int:
-    return logging.INFO if verbose else logging.ERROR
+    return logging.INFO if verbose else logging.CRITICAL
 
 
 @contextmanager
@@ -142,21 +176,26 @@ def _hushed(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def _settled(verbose: bool) -> Iterator[None]:
-    """Ray Data's settings for a run; its own progress gives way to raysel's, which alone knows what is covered."""
+    """Ray's settings for a run: Ray Data's own, log levels, and warnings. Restores them at the end."""
     before = DataContext.get_current()
     context = before.copy()
+    # Only raysel knows how many images are covered, so only raysel shows progress.
     context.enable_progress_bars = False
     context.print_on_execution_start = verbose
     # Blocks of a few MB: the first images reach the actors before a whole slice is read.
     context.target_max_block_size = 8 << 20
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.CRITICAL)
-    if not verbose:
-        # A run with fewer blocks than actors is no fault, and how often Ray retries has no other name in 2.60.
-        warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")
-        warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
-    DataContext._set_current(context)
-    try:
-        yield
-    finally:
-        DataContext._set_current(before)
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("ray", "ray.data"))}
+    with warnings.catch_warnings():
+        if not verbose:
+            # A run may have fewer blocks than actors, and Ray 2.60 offers no other way to set how often it retries.
+            warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")
+            warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
+        for logger in levels:
+            logger.setLevel(_level(verbose))
+        DataContext._set_current(context)
+        try:
+            yield
+        finally:
+            DataContext._set_current(before)
+            for logger, level in levels.items():
+                logger.setLevel(level)

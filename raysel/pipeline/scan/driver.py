@@ -27,7 +27,7 @@ from raysel.pipeline.scan.actor import ActorSettings, Decoding, DecodingScanActo
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.call_result import CallResult, TreeLevel, fan_in
 from raysel.pipeline.scan.cutoffs import CutoffPublisher
-from raysel.pipeline.scan.pool import Pool, PoolSizeChanged, watch
+from raysel.pipeline.scan.pool import ActorPool, PoolSizeChanged, watch_pool
 from raysel.pipeline.scan.slice_reader import Slices
 from raysel.pipeline.scan.state import RunningState, Snapshots
 
@@ -150,7 +150,8 @@ def _found(run: ScanRun, state: RunningState, actors: int, floor_name: str) -> I
     found = _merged(_stream(run, cut, actors, floor_name), config, rows)
     # Machines are lost while actors start, too. What an actor itself refuses, all of them do, and that ends the run.
     found.context.max_consecutive_actor_init_deaths = actors
-    watch(found.context, Pool(actors, run.layout.workers, run.layout.gpu, config.lost_machine_wait_s))
+    pool = ActorPool(actors, run.layout.workers, run.layout.gpu, config.lost_machine_wait_s)
+    watch_pool(found.context, pool, run.say)
     return _rows(found, config)
 
 

@@ -1,76 +1,95 @@
-"""Machines come and go: a pool of actors that no longer fits the cluster is noticed, and ended to be made anew.
+"""A pool of actors that no longer fits the cluster: machines were lost or joined, so the scan starts another pool.
 
-Ray Data's pool has a fixed size. An actor whose machine is gone waits for a place, with the calls that were given to
-it, and where no machine is free it would wait for ever.
+Ray Data's pool has a fixed size. An actor whose machine is lost waits for a place with the calls that it was given, and
+would wait forever if no machine has room for it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ray.data import DataContext
-from ray.data._internal.execution.execution_callback import ExecutionCallback  # in no public module yet (ray 2.60)
-from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from raysel.pipeline.cluster import cluster_now
 
-LOOK_EVERY_S = 2.0
-_SETTING = "raysel.pool"
+CHECK_EVERY_S = 2.0
 
 
 class PoolSizeChanged(Exception):  # noqa: N818 (it is no error)
-    """The cluster has held another number of the scan's actors for a while than its pool has."""
+    """For a while the cluster has had room for another number of the scan's actors than its pool has."""
 
     def __init__(self, actors: int) -> None:
         super().__init__(actors)
         self.actors = actors
-        """How many fit now, at most as many as were asked for."""
+        """How many actors the cluster has room for now, at most as many as were asked for."""
 
 
 @dataclass(frozen=True)
-class Pool:
-    """The actors of a stream."""
+class ActorPool:
+    """The pool of a running stream."""
 
     actors: int
-    """So many it has."""
+    """Number of actors in the pool."""
     wanted: int
-    """So many were asked for."""
+    """Number of actors that were asked for."""
     gpu: bool
-    """Each holds a GPU, else a CPU."""
+    """True if each actor holds a GPU, False if each holds a CPU."""
     patience_s: float
-    """How long another machine may take to come in place of a lost one; -1: for ever."""
+    """Seconds that another machine may take to replace a lost one; -1: no limit."""
 
     def fitting(self) -> int:
-        """How many of those asked for the machines that live now hold."""
+        """How many of the wanted actors the cluster has room for now."""
         cluster = cluster_now()
         return min(self.wanted, cluster.gpus if self.gpu else cluster.cpus)
 
 
-def watch(context: DataContext, pool: Pool) -> None:
-    """End executions in `context` with `PoolSizeChanged` once another pool size has fitted for the pool's patience.
+class PoolWatch:
+    """Compares a pool with the cluster every few seconds."""
 
-    That no actor fits at all is waited out.
-    """
-    if pool.patience_s >= 0:
-        context.set_config(_SETTING, pool)
-        context.custom_execution_callback_classes = [_Watch]
+    def __init__(self, pool: ActorPool) -> None:
+        self._pool = pool
+        self._check_at = self._fitted_at = time.monotonic()
 
+    def check(self) -> None:
+        """Raise `PoolSizeChanged` if another pool size has fitted for the pool's patience.
 
-class _Watch(ExecutionCallback):
-    """Looks at the cluster while a stream runs, every few seconds."""
-
-    def __init__(self) -> None:
-        self._look_at = self._fitted_at = time.monotonic()
-
-    def on_execution_step(self, executor: StreamingExecutor) -> None:
-        now = time.monotonic()
-        if now < self._look_at:
+        A cluster without room for any actor is waited for.
+        """
+        now, pool = time.monotonic(), self._pool
+        if now < self._check_at:
             return
-        pool: Pool = executor._data_context.get_config(_SETTING)
-        self._look_at = now + min(LOOK_EVERY_S, pool.patience_s / 4)
+        self._check_at = now + min(CHECK_EVERY_S, pool.patience_s / 4)
         fitting = pool.fitting()
         if fitting in (pool.actors, 0):
             self._fitted_at = now
         elif now - self._fitted_at >= pool.patience_s:
             raise PoolSizeChanged(fitting)
+
+
+def watch_pool(context: DataContext, pool: ActorPool, say: Callable[[str], None]) -> None:
+    """Let streams that run in `context` end with `PoolSizeChanged`, see `PoolWatch.check`.
+
+    Args:
+        context: of the stream.
+        pool: of the stream; without a limit to its patience it is not watched.
+        say: prints a line; called if this version of Ray has no place for the check.
+    """
+    if pool.patience_s < 0:
+        return
+    try:
+        # Ray 2.60 has it in no public module.
+        from ray.data._internal.execution.execution_callback import ExecutionCallback
+    except ImportError:
+        say("scan: lost machines will not be noticed: this version of Ray has no execution callbacks")
+        return
+
+    class Callback(ExecutionCallback):
+        def __init__(self) -> None:
+            self._watch = PoolWatch(pool)
+
+        def on_execution_step(self, executor: object) -> None:
+            self._watch.check()
+
+    context.custom_execution_callback_classes = [Callback]

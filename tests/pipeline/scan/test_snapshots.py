@@ -13,7 +13,6 @@ from numpy.random import default_rng
 from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.neurons import Rankings
-from raysel.pipeline.scan.pool import Pool, PoolSizeChanged, _Watch
 from raysel.pipeline.scan.simulation import MergeLoad, simulate_merge
 from raysel.pipeline.scan.state import SHARE_OF_TIME, RunningState, Snapshots
 from raysel.store import put_snapshot
@@ -142,37 +141,3 @@ def test_candidates_of_a_large_scan_are_the_formula_s(neurons: int, depth: int, 
     formula = neurons * (depth * (1 + np.log(load.images / depth)) + dispatched)
     assert carried.bound <= formula * 1.001
     assert 0.5 * formula < carried.candidates <= 1.3 * formula
-
-
-class Executor:
-    """What a callback is given."""
-
-    def __init__(self, pool: Pool) -> None:
-        from ray.data import DataContext
-
-        self._data_context = DataContext()
-        self._data_context.set_config("raysel.pool", pool)
-
-
-def test_a_pool_that_fits_no_longer_is_ended_after_its_patience(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is back in time changes nothing; that none is left is waited out; more of them count as well."""
-    fitting = 3
-    monkeypatch.setattr(Pool, "fitting", lambda _: fitting)
-    watch, executor = _Watch(), Executor(Pool(3, 4, False, 60.0))
-
-    def steps(seconds: int, fits: int) -> None:
-        nonlocal fitting
-        fitting = fits
-        for _ in range(seconds):
-            clock.now += 1
-            watch.on_execution_step(executor)  # type: ignore[arg-type]
-
-    for seconds, fits in ((300, 3), (50, 2), (10, 3), (50, 1), (1000, 0), (50, 2)):
-        steps(seconds, fits)
-    with pytest.raises(PoolSizeChanged) as ended:
-        steps(20, 2)
-    assert ended.value.actors == 2
-    watch = _Watch()
-    with pytest.raises(PoolSizeChanged) as ended:
-        steps(70, 4)
-    assert ended.value.actors == 4

@@ -1,0 +1,74 @@
+"""A run's connection to Ray: what it changes in this process, and a disk without room for a local Ray."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+from raysel.config import ClusterConfig
+from raysel.errors import RayselError
+from raysel.pipeline import cluster
+from raysel.pipeline.cluster import DataContext, connected, ray
+
+
+@pytest.fixture
+def joined_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ray without machines that this process is connected to."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "nodes", list)
+
+
+def settings() -> tuple:
+    """Everything that a run sets for the whole process."""
+    levels = [logging.getLogger(name).level for name in ("ray", "ray.data")]
+    return levels, list(warnings.filters), DataContext.get_current().target_max_block_size
+
+
+def test_a_run_restores_log_levels_and_warning_filters(joined_already: None) -> None:
+    before = settings()
+    with connected(ClusterConfig()):
+        during = settings()
+    assert all(a != b for a, b in zip(before, during, strict=True))
+    assert settings() == before
+    with pytest.raises(KeyError), connected(ClusterConfig()):
+        raise KeyError
+    assert settings() == before
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without a Ray, in which none may start."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+
+
+def test_a_disk_that_is_too_full_for_ray(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(60 << 20, 0, 60 << 20))
+    config = ClusterConfig(temp_dir=str(tmp_path))
+    with pytest.raises(RayselError, match=rf"^{tmp_path} has 60 MB of free .* 100 MB.*--temp-dir$"), connected(config):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_that_cannot_be_made(alone: None, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = ClusterConfig(temp_dir=str(tmp_path / "file" / "ray"))
+    with pytest.raises(RayselError, match=rf"^cannot use {tmp_path}/file/ray .*--temp-dir$"), connected(config):
+        pass
+
+
+def test_a_ray_that_does_not_start(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("Timed out waiting for file\nof the GCS")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(cluster, "_TEMP_DIR", str(tmp_path))
+    line = r"^cannot start Ray in .*raysel-ray-.* \(Timed out waiting for file\): [^\n]*$"
+    with pytest.raises(RayselError, match=line), connected(ClusterConfig()):
+        pass
+    assert list(tmp_path.iterdir()) == []
