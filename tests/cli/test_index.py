@@ -68,10 +68,10 @@ def test_the_same_again_computes_nothing_and_says_so(home: Path, indexed: Ended)
     assert again.status == 0
     assert again.err == ""
     [line] = again.out.splitlines()
-    assert "indexed already" in line
+    assert "already indexed" in line
     assert f"{NEURONS} neurons" in line
     assert f"{IMAGES + 1} images" in line
-    assert "(1 in quarantine, 1 other files passed over)" in line
+    assert "(1 in quarantine, 1 other files skipped)" in line
     assert line.endswith(": index")
     assert (home / "index" / "manifest.json").stat().st_mtime_ns == written
 
@@ -103,7 +103,7 @@ num_cpus = 1
     assert only_ours(ended.err), ended.err
     [line] = ended.out.splitlines()
     assert re.fullmatch(
-        r"9 neurons \(\d dead\) over 31 images \(1 in quarantine, 1 other files passed over\) "
+        r"9 neurons \(\d dead\) over 31 images \(1 in quarantine, 1 other files skipped\) "
         r"in \d+ s, [\d,]+ images/s: by-digit",
         line,
     ), line
