@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import ray
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.data import DataContext
 
 from raysel.config import ClusterConfig
@@ -46,8 +48,8 @@ def cluster_now() -> Cluster:
 def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Cluster]:
     """A connection to Ray for the time of a run.
 
-    A Ray that this process is already connected to is used and left alone; else the cluster at ``config.address`` or
-    $RAY_ADDRESS; else a local Ray is started, with its own temporary folder, and ended.
+    A Ray that this process is already connected to is used and left alone; else the cluster at ``config.address``, else
+    the one at $RAY_ADDRESS; else a local Ray is started, with its own temporary folder, and ended.
 
     Raises:
         RayselError: no cluster answers at the address.
@@ -56,7 +58,7 @@ def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Clust
         with _settled(verbose):
             yield cluster_now()
         return
-    address = os.environ.get("RAY_ADDRESS") or config.address
+    address = config.address or os.environ.get("RAY_ADDRESS")
     starting = _joined(address, verbose) if address else _started(config, verbose)
     with starting, _settled(verbose):
         yield cluster_now()
@@ -86,7 +88,7 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
-    with nullcontext(config.temp_dir) if config.temp_dir else session_folder() as folder:
+    with nullcontext(config.temp_dir) if config.temp_dir else session_folder() as folder, _own_token():
         try:
             with _hushed(verbose), _interrupted_after():
                 ray.init(
@@ -100,6 +102,33 @@ def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """A local Ray that is started in the block answers this process and its children, and no other user of the machine.
+
+    Elsewhere this process authenticates as the user has set it up: the settings are as before after the block.
+    """
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    if before["RAY_AUTH_MODE"]:
+        yield
+        return
+    _authenticate({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    try:
+        yield
+    finally:
+        _authenticate(before)
+
+
+def _authenticate(settings: dict[str, str | None]) -> None:
+    for name, value in settings.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    # Ray read its settings when it was imported, and keeps the first token that it read.
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
