@@ -68,7 +68,7 @@ def test_the_same_again_computes_nothing_and_says_so(home: Path, indexed: Ended)
     assert again.status == 0
     assert again.err == ""
     [line] = again.out.splitlines()
-    assert "indexed already" in line
+    assert "already indexed" in line
     assert f"{NEURONS} neurons" in line
     assert f"{IMAGES + 1} images" in line
     assert "(1 in quarantine, 1 other files skipped)" in line
