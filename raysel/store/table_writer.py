@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysel.files.folder import Folder
+from raysel.files import Folder
 from raysel.store.manifest import DATA_PREFIX, FileEntry
 from raysel.store.schema import CLASSES, FEATURES, IMAGES, QUARANTINE, RANKINGS, SHARDS, SHEETS, neurons_schema
 
 NEURONS_PER_GROUP = 64
-"""Neurons in one row group of the rankings: about 25,600 rows at the default depth."""
+"""Neurons in a row group of the rankings: about 25,600 rows at the default depth."""
 PICTURES_PER_GROUP = 16
-"""Neurons in one row group of features and sheets."""
+"""Neurons in a row group of features and sheets."""
 IMAGES_PER_GROUP = 4_096
-"""Few enough that the images of one ranking are looked up without reading most of a long list."""
+"""Images in a row group: looking up the images of one ranking reads a small part of a long list."""
 
-# Statistics of a picture would be a copy of it in the file's footer.
 _PICTURES = ("png", "picture", "feature", "count")
+"""Columns without statistics, which would copy a picture into the file's footer."""
 
 
 def layer_file(table: str, layer: str) -> str:
@@ -36,67 +37,68 @@ def layer_file(table: str, layer: str) -> str:
 class TableWriter:
     """Writes the tables of one index. Each call writes one whole file and returns its entry for the manifest.
 
-    Rows come as Arrow tables that have exactly the columns of `raysel.store.schema`, in any order of columns; types are
-    cast where nothing is lost. A `ValueError` is a mistake of the caller: other columns, or rows out of order.
+    Rows come as Arrow tables with exactly the columns of `raysel.store.schema`, in any order of columns; types are cast
+    if nothing is lost. Raises `ValueError`, a programming error, for other columns and for rows out of order.
     """
 
     folder: Folder
-    """The index."""
+    """Folder of the index."""
     fingerprint: str
-    """Of the index; names the folder ``data/<fingerprint>/``."""
+    """Fingerprint of the index; names the folder ``data/<fingerprint>/``."""
 
     def neurons(self, table: pa.Table) -> FileEntry:
-        """``neurons.parquet`` from rows in any order: sorted by place in the network, a row group per layer.
+        """``neurons.parquet`` from rows in any order, sorted in the order of the network, one row group per layer.
 
-        Layers that are equally deep (two without a convolution between them) keep the order in which they first come.
+        Layers of equal depth (no convolution between them) keep the order in which they first appear.
         """
-        table = conform(table, neurons_schema())
+        table = _conform(table, neurons_schema())
         layers = table["layer"].combine_chunks().dictionary_encode().indices.to_numpy()
         order = np.lexsort((table["channel"].to_numpy(), layers, table["layer_depth"].to_numpy()))
-        table = table.take(order)
-        return self._write("neurons.parquet", neurons_schema(), neuron_groups([table], len(table) or 1))
+        return self._write("neurons.parquet", neurons_schema(), _neuron_groups([table.take(order)], len(table)))
 
     def rankings(self, tables: Iterable[pa.Table]) -> FileEntry:
-        """``rankings.parquet`` from a stream of tables whose rows are in order: layer by layer, channel, rank."""
-        conformed = (conform(table, RANKINGS) for table in tables)
-        return self._write("rankings.parquet", RANKINGS, neuron_groups(conformed, NEURONS_PER_GROUP))
+        """``rankings.parquet`` from a stream of tables, sorted by layer, channel and rank."""
+        return self._write_neurons("rankings.parquet", RANKINGS, tables, NEURONS_PER_GROUP)
 
     def images(self, tables: Iterable[pa.Table]) -> FileEntry:
-        """``images.parquet`` from a stream of tables whose rows are in order of the image ids."""
-        return self._write("images.parquet", IMAGES, (conform(table, IMAGES) for table in tables), IMAGES_PER_GROUP)
+        """``images.parquet`` from a stream of tables, sorted by image id."""
+        return self._write("images.parquet", IMAGES, (_conform(table, IMAGES) for table in tables), IMAGES_PER_GROUP)
 
     def shards(self, table: pa.Table) -> FileEntry:
         """``shards.parquet``."""
-        return self._write("shards.parquet", SHARDS, [conform(table, SHARDS)])
+        return self._write("shards.parquet", SHARDS, [_conform(table, SHARDS)])
 
     def classes(self, table: pa.Table) -> FileEntry:
-        """``classes.parquet``, sorted by label; without rows where the images have no labels."""
-        return self._write("classes.parquet", CLASSES, [conform(table, CLASSES).sort_by("label")])
+        """``classes.parquet``, sorted by label; empty if the images have no labels."""
+        return self._write("classes.parquet", CLASSES, [_conform(table, CLASSES).sort_by("label")])
 
     def quarantine(self, table: pa.Table) -> FileEntry:
         """``quarantine.parquet``, sorted by key."""
-        return self._write("quarantine.parquet", QUARANTINE, [conform(table, QUARANTINE).sort_by("key")])
+        return self._write("quarantine.parquet", QUARANTINE, [_conform(table, QUARANTINE).sort_by("key")])
 
     def features(self, layer: str, tables: Iterable[pa.Table]) -> FileEntry:
-        """``features/<layer>.parquet`` from a stream of tables in order of the channels; dead neurons have no row."""
-        groups = neuron_groups((conform(table, FEATURES) for table in tables), PICTURES_PER_GROUP)
-        return self._write(layer_file("features", layer), FEATURES, groups)
+        """``features/<layer>.parquet`` from a stream of tables, sorted by channel; dead neurons have no row."""
+        return self._write_neurons(layer_file("features", layer), FEATURES, tables, PICTURES_PER_GROUP)
 
     def sheets(self, layer: str, tables: Iterable[pa.Table]) -> FileEntry:
-        """``sheets/<layer>.parquet`` from a stream of tables in order of the channels; dead neurons have no row."""
-        groups = neuron_groups((conform(table, SHEETS) for table in tables), PICTURES_PER_GROUP)
-        return self._write(layer_file("sheets", layer), SHEETS, groups)
+        """``sheets/<layer>.parquet`` from a stream of tables, sorted by channel; dead neurons have no row."""
+        return self._write_neurons(layer_file("sheets", layer), SHEETS, tables, PICTURES_PER_GROUP)
+
+    def _write_neurons(self, name: str, schema: pa.Schema, tables: Iterable[pa.Table], neurons: int) -> FileEntry:
+        return self._write(name, schema, _neuron_groups((_conform(table, schema) for table in tables), neurons))
 
     def _write(
         self, name: str, schema: pa.Schema, groups: Iterable[pa.Table], group_rows: int | None = None
     ) -> FileEntry:
         full_name = f"{DATA_PREFIX}/{self.fingerprint}/{name}"
         with self.folder.writing(full_name) as path:
-            write_parquet(path, schema, groups, group_rows)
-            return FileEntry(name=full_name, size=path.stat().st_size, sha256=sha256_of(path))
+            _write_parquet(path, schema, groups, group_rows)
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return FileEntry(name=full_name, size=path.stat().st_size, sha256=digest)
 
 
-def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with the columns of `schema`, in its order and types."""
     if set(table.column_names) != set(schema.names):
         wrong = sorted(set(table.column_names) ^ set(schema.names))
@@ -104,77 +106,55 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def neuron_groups(tables: Iterable[pa.Table], neurons: int) -> Iterator[pa.Table]:
+def _neuron_groups(tables: Iterable[pa.Table], neurons: int) -> Iterator[pa.Table]:
     """Cut a sorted stream into tables of at most `neurons` whole neurons of one layer: the row groups.
 
-    A neuron may not be spread over two tables of the stream. Without a ``layer`` column all is one layer.
+    The rows of one neuron must be in one table of the stream. A table without a ``layer`` column is of one layer.
     """
-    order = _Order()
-    pending: list[pa.Table] = []
-    for table in tables:
-        for piece in order.neurons(table):
-            if pending and (len(pending) == neurons or order.new_layer):
-                yield pa.concat_tables(pending)
-                pending = []
-            pending.append(piece)
-    if pending:
-        yield pa.concat_tables(pending)
+    group: list[pa.Table] = []
+    finished: set[str | None] = set()
+    layer, last = None, -1
+    for name, channel, rows in (neuron for table in tables for neuron in _split(table)):
+        if group and (name != layer or len(group) == neurons):
+            yield pa.concat_tables(group)
+            group = []
+        if name != layer:
+            finished.add(layer)
+            layer, last = name, -1
+        if name in finished or channel <= last:
+            raise ValueError(f"rows are not sorted: {name}:{channel} is repeated, or comes after channel {last}")
+        last = channel
+        group.append(rows)
+    if group:
+        yield pa.concat_tables(group)
 
 
-class _Order:
-    """Walks a stream neuron by neuron and holds it to its order."""
-
-    def __init__(self) -> None:
-        self.new_layer = False
-        self._layer: str | None = None
-        self._channel = -1
-        self._finished: set[str | None] = set()
-
-    def neurons(self, table: pa.Table) -> Iterator[pa.Table]:
-        if not len(table):
-            return
-        layers = _texts(table["layer"]) if "layer" in table.column_names else np.full(len(table), "", dtype=object)
-        channels = table["channel"].to_numpy()
-        changes = np.flatnonzero((layers[1:] != layers[:-1]) | (channels[1:] != channels[:-1])) + 1
-        for start, end in zip((0, *changes), (*changes, len(table)), strict=True):
-            self._step(layers[start], int(channels[start]))
-            yield table.slice(start, end - start)
-
-    def _step(self, layer: str, channel: int) -> None:
-        self.new_layer = layer != self._layer
-        if self.new_layer:
-            self._finished.add(self._layer)
-            self._layer, self._channel = layer, -1
-        if layer in self._finished or channel <= self._channel:
-            raise ValueError(f"rows are not sorted: {layer}:{channel} comes again, or after channel {self._channel}")
-        self._channel = channel
+def _split(table: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
+    """(layer, channel, rows) of each neuron of a table."""
+    if not len(table):
+        return
+    names = table["layer"].cast(pa.string()) if "layer" in table.column_names else pa.repeat("", len(table))
+    layers, channels = np.asarray(names.to_pylist(), dtype=object), table["channel"].to_numpy()
+    starts = [0, *(np.flatnonzero((layers[1:] != layers[:-1]) | (channels[1:] != channels[:-1])) + 1), len(table)]
+    for start, end in itertools.pairwise(starts):
+        yield layers[start], int(channels[start]), table.slice(start, end - start)
 
 
-def write_parquet(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], group_rows: int | None = None) -> None:
-    """One Parquet file, zstd: a row group per table of `groups`, or of at most `group_rows` rows."""
+def _write_parquet(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], group_rows: int | None = None) -> None:
+    """Write one Parquet file, zstd: a row group per table of `groups`, or per `group_rows` rows."""
     plain = [field.name for field in schema if field.name not in _PICTURES]
     texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=texts, write_statistics=plain) as writer:
         for table in groups:
             if len(table):
-                writer.write_table(_as_one(table), row_group_size=group_rows or len(table))
+                writer.write_table(_in_one_chunk(table), row_group_size=group_rows or len(table))
 
 
-def _as_one(table: pa.Table) -> pa.Table:
-    """The table in one chunk, its dictionaries in order of appearance: equal rows become equal bytes."""
+def _in_one_chunk(table: pa.Table) -> pa.Table:
+    """The table in one chunk, its dictionaries in order of appearance: equal rows then give equal bytes."""
     columns = []
     for column in table.combine_chunks().columns:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type).combine_chunks().dictionary_encode().cast(column.type)
         columns.append(column)
     return pa.table(columns, schema=table.schema)
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _texts(column: pa.ChunkedArray) -> np.ndarray:
-    return np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)

@@ -1,8 +1,9 @@
-"""Publication in one step, the check of its files, and what happens to the index before."""
+"""Publication in one step, against other runs too; the check of the files; the removal of what was replaced."""
 
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,23 @@ import pytest
 
 import raysel
 from raysel.errors import RayselError
-from raysel.files import Folder
-from raysel.store import check_files, publish, read_manifest, remove_unreferenced
+from raysel.files import Folder, conditional_file
+from raysel.store import (
+    LOCK_NAME,
+    Manifest,
+    check_files,
+    locked,
+    publish,
+    published_manifest,
+    read_manifest,
+    remove_progress,
+    remove_unreferenced,
+)
+from raysel.store.publication import DATA_GRACE, RUNS_GRACE
+from tests.store.locks import SILENT, elsewhere
 from tests.store.synthetic import LAYERS, Synthetic, build
 
-_HOUR = timedelta(hours=1)
+_SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -45,31 +58,82 @@ def test_an_incomplete_index_is_not_published(tmp_path: Path) -> None:
     made = build(tmp_path, LAYERS[:1], published=False)
     name = made.manifest.files[-1].name
     (tmp_path / name).unlink()
-    with pytest.raises(RayselError, match=f"not published, {tmp_path} is incomplete: {name}: missing"):
-        publish(made.folder, made.manifest)
+    with (
+        locked(made.folder, print) as lock,
+        pytest.raises(RayselError, match=f"not published, {tmp_path} is incomplete: {name}: missing"),
+    ):
+        publish(lock, made.manifest)
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_manifest_is_the_last_thing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publication_writes_only_the_manifest(tmp_path: Path) -> None:
     made = build(tmp_path, LAYERS[:1], published=False)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    puts: list[str] = []
-    put = Folder.put
-
-    def watched(self: Folder, name: str, data: bytes) -> None:
-        puts.append(name)
-        put(self, name, data)
-
-    monkeypatch.setattr(Folder, "put", watched)
-    publish(made.folder, made.manifest)
-    assert puts == ["manifest.json"]
+    with locked(made.folder, print) as lock:
+        publish(lock, made.manifest)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path)} == {tmp_path / "manifest.json"}
 
 
+@pytest.fixture
+def manifests(folder: Folder) -> tuple[Manifest, Manifest]:
+    """The manifests of two runs over the same tables, neither published."""
+    first = build(folder, LAYERS[:1], published=False).manifest
+    return first, first.model_copy(update={"counters": {"run": 2}})
+
+
+def test_a_run_that_lost_its_lock_publishes_nothing(folder: Folder, manifests: tuple[Manifest, Manifest]) -> None:
+    with locked(folder, print, SILENT) as lock:
+        file = conditional_file(folder, LOCK_NAME)
+        assert file.put(elsewhere(), file.read()[1])
+        with pytest.raises(RayselError, match="lost to another run") as error:
+            publish(lock, manifests[0])
+    assert "\n" not in str(error.value)
+    assert not folder.exists("manifest.json")
+
+
+@pytest.mark.parametrize("replacing", [False, True])
+def test_a_run_that_stalls_before_its_put_overwrites_nothing(
+    folder: Folder, manifests: tuple[Manifest, Manifest], replacing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run takes over after the confirmation, and publishes first."""
+    first, second = manifests
+    if replacing:
+        with locked(folder, print, SILENT) as lock:
+            publish(lock, first.model_copy(update={"counters": {"run": 0}}))
+    with locked(folder, print, SILENT) as stalled:
+
+        def stall() -> None:
+            folder.delete(LOCK_NAME)
+            with locked(folder, print, SILENT) as other:
+                publish(other, second)
+
+        monkeypatch.setattr(stalled, "confirm", stall)
+        with pytest.raises(RayselError, match="not published, another run") as error:
+            publish(stalled, first)
+    assert "\n" not in str(error.value)
+    assert read_manifest(folder).counters == {"run": 2}
+
+
+def test_of_two_runs_the_second_put_fails(
+    folder: Folder, manifests: tuple[Manifest, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that lost its lock after the confirmation publishes before the run that took over: then that one fails."""
+    first, second = manifests
+    with locked(folder, print, SILENT) as stalled:
+        folder.delete(LOCK_NAME)
+        with locked(folder, print, SILENT) as other:
+            monkeypatch.setattr(stalled, "confirm", lambda: None)
+            assert publish(stalled, first) == read_manifest(folder)
+            with pytest.raises(RayselError, match="not published, another run"):
+                publish(other, second)
+    assert read_manifest(folder).counters == first.counters
+    assert check_files(folder, read_manifest(folder)) == []
+
+
 def test_manifest_there_and_back(made: Synthetic, tmp_path: Path) -> None:
     fields = json.loads((tmp_path / "manifest.json").read_text())
-    assert fields["format_version"] == 1
+    assert fields["format_version"] == 2
     assert fields["counts"]["neurons"] == 70
     assert fields["counters"] == {"scan.candidates_sent": 1234}
     assert datetime.fromisoformat(fields["created"]).utcoffset() == timedelta(0)
@@ -82,10 +146,20 @@ def _edit(folder: Path, **changes: object) -> Folder:
     return Folder.at(folder)
 
 
-def test_a_newer_format_is_refused(made: Synthetic, tmp_path: Path) -> None:
-    folder = _edit(tmp_path, format_version=2, network="of another shape")
-    with pytest.raises(RayselError, match="has format 2, this raysel reads up to 1: update raysel"):
-        read_manifest(folder)
+@pytest.mark.parametrize(("version", "advice"), [(1, "run `raysel index` again with --replace"), (3, "update raysel")])
+def test_another_format_is_refused(made: Synthetic, tmp_path: Path, version: int, advice: str) -> None:
+    folder = _edit(tmp_path, format_version=version, network="of another shape")
+    with pytest.raises(RayselError, match=f"has format {version}, this raysel reads format 2: {advice}") as error:
+        raysel.open(tmp_path)
+    assert "\n" not in str(error.value)
+    assert published_manifest(folder) is None
+
+
+def test_an_index_of_another_format_can_be_replaced(made: Synthetic, tmp_path: Path) -> None:
+    folder = _edit(tmp_path, format_version=1, counts={"passed_over": 2})
+    with locked(folder, print) as lock:
+        publish(lock, made.manifest)
+    assert read_manifest(folder) == made.manifest
 
 
 def test_fields_of_later_versions_are_kept(made: Synthetic, tmp_path: Path) -> None:
@@ -106,7 +180,7 @@ def test_a_manifest_cannot_place_its_tables_outside(made: Synthetic, tmp_path: P
         read_manifest(_edit(tmp_path, index_fingerprint=fingerprint))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}', "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 2}', "null"])
 def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RayselError, match=r"manifest\.json") as raised:
@@ -126,53 +200,67 @@ def _replace(made: Synthetic, tmp_path: Path) -> None:
         entry.model_copy(update={"name": entry.name.replace(made.manifest.data, "data/newer")})
         for entry in made.manifest.files
     ]
-    publish(made.folder, made.manifest.model_copy(update={"index_fingerprint": "newer", "files": files}))
+    with locked(made.folder, print) as lock:
+        publish(lock, made.manifest.model_copy(update={"index_fingerprint": "newer", "files": files}))
 
 
-def test_the_former_index_stays_for_its_readers_and_then_goes(made: Synthetic, tmp_path: Path) -> None:
+def test_the_former_index_is_kept_for_its_readers_and_then_removed(made: Synthetic, tmp_path: Path) -> None:
     reader = raysel.open(tmp_path)
     _replace(made, tmp_path)
-    assert remove_unreferenced(made.folder, _HOUR) == []
+    assert remove_unreferenced(made.folder) == []
     assert reader.neuron("stem", 0).feature is not None
-    later = datetime.now(UTC) + _HOUR
-    assert remove_unreferenced(made.folder, _HOUR, now=later) == [made.manifest.data]
+    assert remove_unreferenced(made.folder, datetime.now(UTC) + DATA_GRACE) == [made.manifest.data]
     assert not (tmp_path / made.manifest.data).exists()
     assert check_files(made.folder, read_manifest(made.folder)) == []
     assert raysel.open(tmp_path).neuron("stem", 0).feature is not None
 
 
-def test_an_old_index_has_its_grace_from_when_it_was_replaced(made: Synthetic, tmp_path: Path) -> None:
-    import os
-
+def test_an_old_index_is_kept_from_when_it_was_replaced(made: Synthetic, tmp_path: Path) -> None:
     for path in (tmp_path / made.manifest.data).rglob("*.parquet"):
         os.utime(path, (0, 0))
     _replace(made, tmp_path)
-    assert remove_unreferenced(made.folder, _HOUR) == []
+    assert remove_unreferenced(made.folder) == []
     assert (tmp_path / made.manifest.data).exists()
 
 
-def test_what_a_dead_run_left_goes_after_its_last_write(made: Synthetic, tmp_path: Path) -> None:
-    made.folder.put("data/dead/features/a.parquet", b"1")
-    assert remove_unreferenced(made.folder, _HOUR) == []
-    assert remove_unreferenced(made.folder, timedelta(0), now=datetime.now(UTC) + timedelta(seconds=1)) == ["data/dead"]
-    assert not (tmp_path / "data/dead").exists()
+@pytest.mark.parametrize(
+    ("file", "grace"), [("data/dead/features/a.parquet", DATA_GRACE), ("runs/dead/state.npz", RUNS_GRACE)]
+)
+def test_files_of_a_dead_run_are_removed_some_time_after_their_last_write(
+    made: Synthetic, tmp_path: Path, file: str, grace: timedelta
+) -> None:
+    made.folder.put(file, b"1")
+    written, dead = datetime.now(UTC), "/".join(file.split("/")[:2])
+    assert remove_unreferenced(made.folder, written + grace - 60 * _SECOND) == []
+    assert remove_unreferenced(made.folder, written + grace + _SECOND) == [dead]
+    assert not (tmp_path / dead).exists()
     assert check_files(made.folder, made.manifest) == []
+
+
+def test_only_the_progress_of_this_run_is_removed(made: Synthetic, tmp_path: Path) -> None:
+    for run in ("scan", "index", "another"):
+        made.folder.put(f"runs/{run}/state.npz", b"1")
+    remove_progress(made.folder, "scan", "index")
+    assert [file.name for file in made.folder.list("runs")] == ["runs/another/state.npz"]
+    remove_progress(made.folder, "another")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_superseded_is_forgotten_with_its_files(made: Synthetic, tmp_path: Path) -> None:
     _replace(made, tmp_path)
     assert set(read_manifest(made.folder).superseded) == {made.manifest.index_fingerprint}
     made.folder.delete_below(made.manifest.data)
-    publish(made.folder, read_manifest(made.folder))
+    with locked(made.folder, print) as lock:
+        publish(lock, read_manifest(made.folder))
     assert read_manifest(made.folder).superseded == {}
 
 
-def test_strays_beside_the_tables_go_too(made: Synthetic, tmp_path: Path) -> None:
+def test_strays_beside_the_tables_are_removed(made: Synthetic, tmp_path: Path) -> None:
     made.folder.put(f"{made.manifest.data}/features/of-another-run.parquet", b"1")
     draft = tmp_path / made.manifest.data / ".unfinished-1"
     draft.write_bytes(b"half")
-    assert remove_unreferenced(made.folder, _HOUR) == []
-    gone = remove_unreferenced(made.folder, _HOUR, now=datetime.now(UTC) + _HOUR + timedelta(seconds=1))
+    assert remove_unreferenced(made.folder) == []
+    gone = remove_unreferenced(made.folder, datetime.now(UTC) + DATA_GRACE + _SECOND)
     assert gone == [f"{made.manifest.data}/.unfinished-1", f"{made.manifest.data}/features/of-another-run.parquet"]
     assert not draft.exists()
     assert check_files(made.folder, made.manifest) == []
