@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -18,20 +17,16 @@ from raysel.pipeline.derive.driver import Derived
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import (
-    MANIFEST_NAME,
     QUARANTINE,
-    RUNS_PREFIX,
     Index,
     Manifest,
     RunLock,
     TableWriter,
     publish,
-    read_manifest,
+    published_manifest,
+    remove_progress,
     remove_unreferenced,
 )
-
-GRACE = timedelta(hours=1)
-"""How long the files of a replaced index stay, for readers that still have it open."""
 
 _NEURONS_AT_ONCE = 256
 
@@ -48,7 +43,7 @@ def publish_index(
 ) -> Manifest:
     """Write all tables but features and sheets, which derive has written, and then the manifest that names them.
 
-    What was kept for a restart goes once the index is published.
+    The progress of this run is removed once the index is published.
     """
     files = [
         writer.neurons(derived.neurons),
@@ -58,20 +53,20 @@ def publish_index(
         writer.classes(classes),
         writer.quarantine(quarantined(images, state.quarantine)),
     ]
-    lock.renew()
-    manifest = publish(writer.folder, record.model_copy(update={"files": record.files + files}))
-    with suppress(RayselError):  # who has taken over meanwhile keeps what is theirs
-        lock.renew()
-        writer.folder.delete_below(RUNS_PREFIX)
-    remove_unreferenced(writer.folder, GRACE)
+    manifest = publish(lock, record.model_copy(update={"files": record.files + files}))
+    with suppress(RayselError):  # if the lock was lost, what remains belongs to the run that took over
+        lock.confirm()
+        remove_progress(writer.folder, manifest.scan_fingerprint, manifest.index_fingerprint)
+        remove_unreferenced(writer.folder)
     return manifest
 
 
 def published_state(folder: Folder, scan_fingerprint: str, taps: Sequence[Tap], images: int) -> RunningState | None:
     """The state at the end of the scan of the index in `folder`; None if it is of another scan, or there is none."""
-    if not folder.exists(MANIFEST_NAME) or read_manifest(folder).scan_fingerprint != scan_fingerprint:
+    manifest = published_manifest(folder)
+    if manifest is None or manifest.scan_fingerprint != scan_fingerprint:
         return None
-    index = Index(folder, read_manifest(folder))
+    index = Index(folder, manifest)
     rows = index.rankings(["layer", "channel", "rank", "image", "activation", "row", "column"])
     first = dict(zip((tap.layer for tap in taps), first_neurons(taps), strict=False))
     columns = {tap.layer: tap.map_size[1] for tap in taps}

@@ -41,7 +41,17 @@ from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.driver import ScanLayout, ScanRun, scan
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState, Snapshots
-from raysel.store import LOCK_NAME, MANIFEST_NAME, RUNS_PREFIX, Manifest, RunLock, TableWriter, locked, read_manifest
+from raysel.store import (
+    LOCK_NAME,
+    MANIFEST_NAME,
+    RUNS_PREFIX,
+    Manifest,
+    RunLock,
+    TableWriter,
+    UnreadableManifestError,
+    locked,
+    read_manifest,
+)
 
 
 @dataclass(frozen=True)
@@ -234,7 +244,12 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
     """
     if not folder.exists(MANIFEST_NAME):
         return None
-    there = read_manifest(folder)
+    try:
+        there = read_manifest(folder)
+    except UnreadableManifestError:
+        if config.replace:
+            return None
+        raise
     if there.index_fingerprint == fingerprints.index:
         return there
     if config.replace:

@@ -114,27 +114,25 @@ def derive() -> None:
 
 @moment
 def publish_before_the_manifest() -> None:
-    from raysel.files import Folder
+    from raysel.files import conditional
 
-    before(Folder, "put", _is_manifest)
+    before(conditional._LocalFile, "put", _is_manifest)
 
 
 @moment
 def publish_with_the_manifest_half_written() -> None:
-    from raysel.files import Folder
-
-    before(Folder, "_publish", lambda _, __, target: target.endswith("/manifest.json"))
+    before(os, "replace", lambda _, target: str(target).endswith("/manifest.json"))
 
 
 @moment
 def publish_after_the_manifest() -> None:
-    from raysel.files import Folder
+    from raysel.files import conditional
 
-    after(Folder, "put", _is_manifest)
+    after(conditional._LocalFile, "put", _is_manifest)
 
 
-def _is_manifest(_folder: Any, name: str, *_: Any) -> bool:
-    return name == "manifest.json"
+def _is_manifest(file: Any, *_: Any) -> bool:
+    return file.path.name == "manifest.json"
 
 
 def _counted(times: int) -> Callable[..., bool]:

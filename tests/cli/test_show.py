@@ -137,8 +137,8 @@ def test_the_grid_has_room_for_all_crops(crops: int, height: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("stem",), "'stem' is no neuron: write LAYER:CHANNEL"),
-        (("stm:0",), "no layer 'stm' in this index; near: stem"),
+        (("stem",), "'stem' is not a neuron: write LAYER:CHANNEL"),
+        (("stm:0",), "no layer 'stm' in this index; similar: stem"),
         (("stem:6",), "layer stem has channels 0 to 5, not 6"),
         (("stem:0", "--out", "picture.jpg"), "--out picture.jpg: the picture is a PNG"),
         (("stem:0", "--out", "/nowhere/at/all.png"), "cannot write /nowhere/at/all.png: No such file or directory"),
