@@ -100,13 +100,13 @@ class NetworkConfig:
 
     network: str = ""
     """``torchvision:NAME``, ``chatfield:vgg-m``, ``package.module:factory`` for one's own, or a file that holds network
-    and weights: ``.pt2`` (torch.export), ``.mat`` (MatConvNet), ``.caffemodel``."""
+    and weights: ``.pt2`` (torch.export), ``.mat`` (MatConvNet)."""
     network_args: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: str | None = None
     """State dict, by path or URI: ``.safetensors``, or ``.pth`` read with ``weights_only=True``, bare or under a key
     such as ``state_dict``. For torchvision also the name of published weights (``IMAGENET1K_V2``), for chatfield the
-    authors' ``.mat`` or ``.caffemodel``. ``random``: untrained, from seed 0."""
+    authors' ``.mat``. ``random``: untrained, from seed 0."""
     unsafe_pickle: bool = False
     """Load weights that are a pickle with arbitrary code. Only for files one trusts like a program."""
     layers: tuple[str, ...] = ("*",)

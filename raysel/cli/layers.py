@@ -18,7 +18,7 @@ def layers(
     network: Annotated[
         str,
         typer.Argument(
-            help="torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2, .mat or .caffemodel file.",
+            help="torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.",
             metavar="NETWORK",
         ),
     ],

@@ -28,7 +28,7 @@ _PATHS = (
     ("network", "network"),
     ("network", "weights"),
 )
-"""Options that may be a local file; a network may be one, too (``.pt2``, ``.mat``, ``.caffemodel``)."""
+"""Options that may be a local file; a network may be one, too (``.pt2``, ``.mat``)."""
 _NO_MATTER = {"workers", "gpus", "device", "call_images", "slice_images", "seed", "cache_gb"} | {
     "snapshot_every_s",
     "wait_for_min_actors_s",
