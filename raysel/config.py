@@ -103,12 +103,12 @@ class NetworkConfig:
 
     network: Annotated[str, Enters.INDIRECTLY, PATH] = ""
     """`torchvision:NAME`, `chatfield:vgg-m`, `package.module:factory` for your own, or a file that holds network and
-    weights: `.pt2` (torch.export), `.mat` (MatConvNet) or `.caffemodel`."""
+    weights: `.pt2` (torch.export) or `.mat` (MatConvNet)."""
     network_args: Annotated[dict[str, Any], Enters.INDIRECTLY] = field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
     """Path or URI of a state dict: `.safetensors`, or `.pth` read as data only. Or a name of torchvision's weights
-    (`IMAGENET1K_V2`), a `.mat` or `.caffemodel` for chatfield, or `random` for an untrained network."""
+    (`IMAGENET1K_V2`), a `.mat` for chatfield, or `random` for an untrained network."""
     unsafe_pickle: Annotated[bool, Enters.NONE] = False
     """Load weights from a pickle that may run code. Use it only for files that you trust like a program."""
     layers: Annotated[tuple[str, ...], Enters.INDIRECTLY] = ("*",)

@@ -25,7 +25,7 @@ def layers(
     """List the layers of a network.
 
     Args:
-        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2, .mat or .caffemodel file.
+        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
         effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
     config: dict[str, Any] = {"network": network, **(options or {})}
