@@ -27,19 +27,19 @@ def plan(
     Tar headers, Parquet footers and folder trees are walked in parallel on Ray; images are not read.
     """
     from raysel.config import ClusterConfig
-    from raysel.files.paths import join_uri
+    from raysel.files import Folder
     from raysel.images import open_source
     from raysel.pipeline.cluster import connected
-    from raysel.pipeline.plan import PLAN, images_list
+    from raysel.pipeline.plan import images_list, save_plan
     from raysel.pipeline.progress import Reporter
 
     source = open_source(images, kind or "auto", uri_column)
-    kept = join_uri(out, PLAN) if out else None
+    folder = Folder.at(out) if out else None
     with ExitStack() as open_things:
         cluster = cache(lambda: open_things.enter_context(connected(ClusterConfig())))
-        found, walked = images_list(source, shards, kept, cluster, Reporter())
-    if kept and walked:
-        found.save(kept)
+        found, walked = images_list(source, shards, folder, cluster, Reporter())
+    if folder and walked:
+        save_plan(folder, source, found)
     told = {
         "images": len(found.images),
         "shards": len(found.shards),
