@@ -29,22 +29,22 @@ def plan(
         out: Save the list for the index that will be written here.
     """
     from raysel.config import ClusterConfig, SourceConfig
-    from raysel.files import Folder, join_uri
+    from raysel.files import Folder
     from raysel.images import open_source
     from raysel.pipeline.cluster import connected
-    from raysel.pipeline.plan import PLAN, images_list
+    from raysel.pipeline.plan import images_list, save_plan
     from raysel.pipeline.progress import Reporter
     from raysel.store import locked
 
     config, reporter = SourceConfig(images=images, **(options or {})), Reporter()
     source = open_source(images, config.kind, config.uri_column, config.label_column)
-    kept = join_uri(out, PLAN) if out else None
+    folder = Folder.at(out) if out else None
     with ExitStack() as open_things:
         connect = cache(lambda: open_things.enter_context(connected(ClusterConfig(**(cluster or {})))))
-        found, walked = images_list(source, config.shards, kept, connect, reporter)
-    if out and kept and walked:
-        with locked(Folder.at(out), reporter.say):
-            found.save(kept)
+        found, walked = images_list(source, config.shards, folder, connect, reporter)
+    if folder and walked:
+        with locked(folder, reporter.say):
+            save_plan(folder, source, found)
     counts = {
         "images": len(found.images),
         "shards": len(found.shards),

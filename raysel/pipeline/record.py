@@ -1,4 +1,4 @@
-"""What a run leaves written about itself: the manifest."""
+"""What a run records about itself: the manifest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from raysel.config import RunConfig
 from raysel.files import redact_uri
-from raysel.images import DECODER, ImagesList, Source
+from raysel.images import DECODER, Source
 from raysel.marks import PATH, Enters, marked, options
 from raysel.network import Network, Tap
-from raysel.pipeline.derive.driver import Derived
-from raysel.pipeline.fingerprint import Fingerprints, tap_record
+from raysel.pipeline.context import Run
+from raysel.pipeline.derive.stage import Derived
+from raysel.pipeline.fingerprint import tap_record
 from raysel.pipeline.scan.driver import forward_batch
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
@@ -25,31 +26,22 @@ _STAGES = ("source", "network", "scan", "derive")
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
 
 
-def build_manifest(
-    config: RunConfig,
-    source: Source,
-    network: Network,
-    taps: tuple[Tap, ...],
-    images: ImagesList,
-    fingerprints: Fingerprints,
-    state: RunningState,
-    derived: Derived,
-    seconds: dict[str, float],
-) -> Manifest:
-    """The manifest of a finished run; its list of files is still short of the tables. `taps`: as crops were cut."""
+def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
+    """The manifest of a finished run. Its list of files has those of derive only."""
+    network, images = run.network, run.images
     return Manifest(
-        scan_fingerprint=fingerprints.scan,
-        index_fingerprint=fingerprints.index,
-        config=plain(config, source),
+        scan_fingerprint=run.fingerprints.scan,
+        index_fingerprint=run.fingerprints.index,
+        config=plain(run.config, run.source),
         network=NetworkRecord(
             name=network.name,
             weights=network.weights_digest,
-            taps=_taps(network, taps),
+            taps=_taps(network, derived.taps),
             preprocessing=asdict(network.preprocessing),
         ),
         source=SourceRecord(
-            uri=redact_uri(source.uri),
-            kind=source.kind,
+            uri=redact_uri(run.source.uri),
+            kind=run.source.kind,
             digest=images.digest,
             decoder=DECODER,
             shards=len(images.shards),
@@ -64,8 +56,8 @@ def build_manifest(
         ),
         coverage=state.done / len(images.images),
         software={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        stages={name: round(spent, 3) for name, spent in seconds.items()},
-        counters=_counters(config, state, derived),
+        stages={name: round(spent, 3) for name, spent in run.reporter.seconds.items()},
+        counters=_counters(run.config, state, derived),
         files=derived.files,
     )
 
@@ -122,11 +114,10 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
         "scan.decode_s": round(state.decode_s, 3),
         "scan.forward_s": round(state.forward_s, 3),
         "derive.images_needed": derived.images_needed,
-        "derive.images_fetched": derived.tally.fetched,
-        "derive.images_decoded": derived.tally.decoded,
-        "derive.bytes_read": derived.tally.bytes_read,
+        "derive.images_decoded": derived.cost.images_decoded,
+        "derive.bytes_read": derived.cost.bytes_read,
         "derive.crops": derived.crops,
-        "derive.kernel_s": round(derived.kernel_s, 3),
+        "derive.kernel_s": round(derived.cost.kernel_s, 3),
     }
 
 

@@ -68,16 +68,16 @@ def snapshot_at_fold(fold: int) -> None:
 
 @moment
 def plan_before_the_list_is_written() -> None:
-    from raysel.images import ImagesList
+    from raysel.pipeline import run
 
-    before(ImagesList, "save", lambda *_: True)
+    before(run, "save_plan", lambda *_: True)
 
 
 @moment
 def plan_with_a_part_of_the_list_written() -> None:
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
-    after(pq, "write_table", times=2)
+    before(pa.ipc, "new_stream", _counted(3))
 
 
 @moment
@@ -107,9 +107,10 @@ def merge() -> None:
 
 @moment
 def derive() -> None:
-    from raysel.pipeline import derive as derive_module
+    """After two chunks."""
+    from raysel.pipeline.progress import Stage
 
-    after(derive_module._Layer, "one_is_done", times=2)
+    after(Stage, "advance", when=lambda stage, units: stage.name == "derive" and units > 0, times=2)
 
 
 @moment

@@ -1,4 +1,4 @@
-"""The driver is killed at any moment; the same command goes on from there, and ends with the same index."""
+"""The driver is killed at any moment; the same command resumes from there and ends with the same index."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def address(local_ray: None) -> str:
 
 
 # What the second command says that it resumes; whether a snapshot is there; whether it scans.
-SCAN, DERIVE, NOTHING = "scan: goes on where it was", "derive: goes on where it was", ""
+SCAN, DERIVE, NOTHING = "scan: resuming: ", "derive: resuming: ", ""
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_driver_is_killed(
     assert outcome.computed is not published
     assert resumes in told
     if not resumes:
-        assert "goes on" not in told
+        assert "resuming" not in told
     again = count(faults / "log")
     lacking = len(snapshot.missing()) if snapshot else 0 if published else undisturbed.good
     assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
@@ -95,7 +95,7 @@ def test_what_was_derived_from_a_scan_that_is_lost_is_derived_again(
     decoded = count(faults / "log")["task-decode"]
     capfd.readouterr()
     run(config)
-    assert "goes on" not in capfd.readouterr().err
+    assert "resuming" not in capfd.readouterr().err
     undisturbed.assert_same(config.out)
     whole_derive = count(undisturbed.faults / "log")["task-decode"]
     assert count(faults / "log")["task-decode"] - decoded == whole_derive

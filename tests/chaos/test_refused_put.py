@@ -1,4 +1,4 @@
-"""The place of the index takes no more: one clear line, no manifest, and the same command goes on."""
+"""The folder of the index takes no more files: one clear line, no manifest, and the same command resumes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_full_disk_at_publication(
     before = count(faults / "log")
     capfd.readouterr()
     run(config)
-    assert "derive: goes on where it was" in capfd.readouterr().err
+    assert "derive: resuming: " in capfd.readouterr().err
     undisturbed.assert_same(config.out)
     assert count(faults / "log")["forward"] == before["forward"]
     assert count(faults / "log")["task-decode"] == before["task-decode"]

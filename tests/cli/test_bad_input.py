@@ -198,7 +198,7 @@ def test_what_every_run_needs(type_here, missing):
 def test_a_place_that_is_a_file(type_here):
     Path("out").write_text("mine")
     for place in ("out", "out/index"):
-        assert "out is no folder" in type_here("index", *TINY, "--out", place).fault
+        assert "out is not a folder" in type_here("index", *TINY, "--out", place).fault
     assert Path("out").read_text() == "mine"
 
 

@@ -194,7 +194,7 @@ def derived(
     ids = state.rankings.ids
     needed = np.unique(ids[np.arange(state.rankings.depth) < n[:, None]])
     inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb, "test")
-    labels = kernel.Labels.of(scene.images.class_numbers, scene.images.classes, state.covered)
+    labels = kernel.Labels.of(scene.images, state.covered)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     features: dict[tuple[str, int], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
     store = kernel.feature_row
@@ -209,7 +209,7 @@ def derived(
         layer = tap.layer
         part = slice(first, first + tap.channels)
         chunk = kernel.Chunk(tap, 0, state.rankings[part], n[part])
-        for row in kernel.derive_chunk(chunk, inputs, labels, options)[0].rows.to_pylist():
+        for row in kernel.derive_chunk(chunk, inputs, labels, options)[0].to_pylist():
             rows[layer, row["channel"]] = row
     inputs.remove()
     return Made(rows, features)
