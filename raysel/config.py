@@ -79,12 +79,6 @@ class Preprocessing:
     place of `mean`, which then is its mean color."""
 
     @property
-    def mean_color(self) -> tuple[float, float, float]:
-        """RGB in [0, 1]: the color that becomes 0 at the network's input, as padding is."""
-        red, green, blue = (value / self.scale / 255 for value in self.mean)
-        return (red, green, blue)
-
-    @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) in pixels of what the network sees."""
         if self.crop is not None:
@@ -162,8 +156,6 @@ class DeriveConfig:
     """At most this many images build the neuron feature and the indexes (paper, footnote 1)."""
     min_relative_activation: Share = 0.70
     """Only images with at least this share of a_max take part (paper, footnote 1)."""
-    border: Literal["hide", "mean"] = "hide"
-    """What a crop shows beyond the image: nothing (those pixels do not count), or the preprocessing's mean color."""
     receptive_field: Literal["theoretical", "effective"] = "theoretical"
     """What a crop is cut to: all that a position can see, or the square that holds 95 % of its squared gradient over 64
     of the images; for networks whose theoretical field exceeds the input."""

@@ -80,10 +80,6 @@ def index(
     min_relative_activation: Annotated[
         float | None, typer.Option(help="Only those with this share of the highest activation (0.7).", metavar="SHARE")
     ] = None,
-    border: Annotated[
-        str | None,
-        typer.Option(help="Beyond the image a crop shows nothing ('hide') or the 'mean' color.", metavar="WHAT"),
-    ] = None,
     receptive_field: Annotated[
         str | None,
         typer.Option(help="Crops show all that is seen ('theoretical'), or 95 % of it ('effective').", metavar="WHICH"),
@@ -144,7 +140,6 @@ def index(
             "derive": {
                 "n_max": n_max,
                 "min_relative_activation": min_relative_activation,
-                "border": border,
                 "receptive_field": receptive_field,
                 "class_threshold": class_threshold,
                 "cache_gb": cache_gb,

@@ -51,7 +51,7 @@ def test_preprocessing_of_a_file(local_ray: None, photographs: Path, tmp_path: P
         "network": {"network": OWN, "tap": "convolution", "layers": ["conv"]},
         "source": {"images": str(photographs), "max_bad": 0.5},
         "scan": {"workers": 1, "rank_depth": IMAGES},
-        "derive": {"n_max": IMAGES, "border": "mean"},
+        "derive": {"n_max": IMAGES},
     }
     config = run_config(str(tmp_path / "index"), False, tmp_path / "run.toml", typed)
     run(config)

@@ -81,7 +81,7 @@ def test_how_it_is_run_is_no_setting(indexed: Indexed, without_ray: None) -> Non
     ("stage", "setting", "value", "told"),
     [
         ("derive", "n_max", 10, r"n_max 20, now 10"),
-        ("derive", "border", "mean", r"border hide, now mean"),
+        ("derive", "color_space", "orthonormal", r"color_space authors, now orthonormal"),
         ("scan", "rank_depth", 50, r"rank_depth 40, now 50"),
         ("scan", "batch_size", 4, r"batch_size 8, now 4"),
         ("network", "layers", ("first",), r"layers"),

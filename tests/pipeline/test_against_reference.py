@@ -50,10 +50,10 @@ class Case:
 CASES = {
     "fewer images than the depth": Case(400, DeriveConfig()),
     "cut among ties": Case(12, DeriveConfig(n_max=5)),
-    "mean border, orthonormal": Case(60, DeriveConfig(n_max=30, border="mean", color_space="orthonormal")),
+    "orthonormal": Case(60, DeriveConfig(n_max=30, color_space="orthonormal")),
     "threshold below 1": Case(60, DeriveConfig(n_max=60, min_relative_activation=0.5, class_threshold=0.8)),
     "N = 1, reduced": Case(40, DeriveConfig(min_relative_activation=1.0, feature_max_size=8)),
-    "reduced, mean border": Case(40, DeriveConfig(n_max=20, feature_max_size=7, border="mean")),
+    "reduced": Case(40, DeriveConfig(n_max=20, feature_max_size=7)),
 }
 
 
@@ -135,7 +135,7 @@ def test_the_whole_way_from_activations(
         where = GEOMETRY[tap.layer]
         seen = scene.seen.neurons(first, tap.channels)
         for channel in range(tap.channels):
-            expected = expect(seen, channel, where, case.depth, case.derive, networks.MEAN_COLOR)
+            expected = expect(seen, channel, where, case.depth, case.derive)
             rows = ranking.filter(np.asarray(ranking["channel"]) == channel)
             assert_ranking(rows, expected, where)
             row = made.rows[tap.layer, channel]

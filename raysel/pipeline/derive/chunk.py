@@ -74,9 +74,8 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
     most, field = rows.shape[1], chunk.tap.receptive_field
     origins = field.origins(chunk.rankings.positions[:, :most], chunk.tap.map_size[1])
     weights = chunk.rankings.relative_activations[:, :most]
-    beyond = np.array(inputs.preprocessing.mean_color) if config.border == "mean" else None
-    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size, beyond=beyond)
-    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size, beyond=beyond)
+    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size)
+    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size)
     neurons, features, sheets = [], [], []
     for neuron, (feature, sheet) in enumerate(zip(made, shown, strict=True)):
         n, channel = int(chunk.n[neuron]), chunk.first_channel + neuron
