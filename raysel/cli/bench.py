@@ -32,8 +32,8 @@ def merge(
 ) -> None:
     """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
     from raysel.cli.output import print_table
+    from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
     from raysel.pipeline.progress import Reporter
-    from raysel.pipeline.scan.simulation import MergeLoad, simulate_merge
 
     told, reporter = [], Reporter()
     for of_neurons in neurons or [2000, 27_000]:

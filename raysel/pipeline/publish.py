@@ -52,7 +52,7 @@ def publish_index(
     """
     files = [
         writer.neurons(derived.neurons),
-        writer.rankings(ranking_tables(taps, state.rankings, images)),
+        writer.rankings(ranking_tables(taps, state.rankings(), images)),
         writer.images([images.images.rename_columns({"id": "image"})]),
         writer.shards(images.shards.append_column("shard", pa.array(range(len(images.shards)), pa.int32()))),
         writer.classes(classes),

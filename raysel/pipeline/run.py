@@ -38,8 +38,9 @@ from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import publish_index, published_state
 from raysel.pipeline.record import build_manifest, differences
 from raysel.pipeline.scan.bad_images import check_bad_images
-from raysel.pipeline.scan.driver import ScanLayout, ScanRun, scan
+from raysel.pipeline.scan.driver import ScanRun, scan
 from raysel.pipeline.scan.extractor import first_neurons
+from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.store import LOCK_NAME, MANIFEST_NAME, RUNS_PREFIX, Manifest, RunLock, TableWriter, locked, read_manifest
 
@@ -163,8 +164,8 @@ class _Run:
 
     def _derived(self, state: RunningState, taps: tuple[Tap, ...], labels: Labels, files: ChunkFiles) -> Derived:
         options = self.config.derive
-        n = state.rankings.taking_part(options.n_max, options.min_relative_activation)
-        chunks = list(chunks_of(taps, state.rankings, n))
+        n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
+        chunks = list(chunks_of(taps, state.rankings(), n))
         present = files.present()
         needed = images_needed(
             [each for each in chunks if files.name(each.tap.layer, each.first_channel) not in present]

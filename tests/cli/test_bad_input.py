@@ -13,7 +13,7 @@ from raysel.cli import main
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import Cluster
-from raysel.pipeline.scan.driver import ScanLayout
+from raysel.pipeline.scan.layout import ScanLayout
 from tests.typed import TINY, Ended, furnish
 from tests.typed import raysel as typed
 
