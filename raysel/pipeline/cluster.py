@@ -35,7 +35,6 @@ class Cluster:
 
     cpus: int
     gpus: int
-    nodes: int
 
 
 def cluster_now() -> Cluster:
@@ -45,7 +44,7 @@ def cluster_now() -> Cluster:
     def total(resource: str) -> int:
         return int(sum(node["Resources"].get(resource, 0) for node in nodes))
 
-    return Cluster(total("CPU"), total("GPU"), len(nodes))
+    return Cluster(total("CPU"), total("GPU"))
 
 
 @contextmanager

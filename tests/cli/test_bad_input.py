@@ -228,7 +228,7 @@ def test_debug_shows_where_it_arose(type_here):
 
 
 def test_more_actors_than_the_cluster_holds():
-    cluster = Cluster(cpus=4, gpus=1, nodes=1)
+    cluster = Cluster(cpus=4, gpus=1)
     with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
         ScanLayout.of(ScanConfig(workers=5), cluster)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):

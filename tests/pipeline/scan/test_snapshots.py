@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,7 @@ from raysel.neurons import Rankings
 from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
 from raysel.pipeline.scan.state import SHARE_OF_TIME, RunningState, Snapshots
 from raysel.store import put_snapshot
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.pipeline.conftest import Clock
 
 
 class Held:
@@ -33,13 +23,6 @@ class Held:
 
     def confirm(self) -> None:
         """Does nothing."""
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
 
 
 def some_state() -> RunningState:
