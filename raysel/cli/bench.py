@@ -26,8 +26,8 @@ def merge(
         depth: Images that a ranking keeps. Repeat the option to measure several numbers.
     """
     from raysel.cli.output import print_table
+    from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
     from raysel.pipeline.progress import Reporter
-    from raysel.pipeline.scan.simulation import MergeLoad, simulate_merge
 
     results, reporter = [], Reporter()
     for load in (MergeLoad(images=images, neurons=each, depth=kept) for each in neurons for kept in depth):

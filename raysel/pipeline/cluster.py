@@ -1,4 +1,4 @@
-"""The Ray that a run uses: one that is there, or a local one of its own that ends with it."""
+"""The Ray that a run uses: an existing one, or a local one that ends with the run."""
 
 from __future__ import annotations
 
@@ -33,21 +33,20 @@ _FREE_BYTES = 100 << 20
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a run can count on."""
+    """Resources of a cluster."""
 
     cpus: int
     gpus: int
-    nodes: int
 
 
 def cluster_now() -> Cluster:
-    """What the machines that live now hold."""
+    """Resources of the machines that are alive now."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
 
-    def held(resource: str) -> int:
+    def total(resource: str) -> int:
         return int(sum(node["Resources"].get(resource, 0) for node in nodes))
 
-    return Cluster(held("CPU"), held("GPU"), len(nodes))
+    return Cluster(total("CPU"), total("GPU"))
 
 
 @contextmanager
@@ -168,18 +167,18 @@ def _authenticate(settings: dict[str, str | None]) -> None:
 
 @contextmanager
 def _interrupted_after() -> Iterator[None]:
-    """Ctrl-C waits until the block has ended: a Ray that is interrupted half-started can hang for minutes."""
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as of a command that a shell runs in the background
+    """Delay Ctrl-C until the block has ended: a Ray that is interrupted while it starts can hang for minutes."""
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # a shell does so for commands in the background
     if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    pressed = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if asked.is_set():
+    if pressed.is_set():
         raise KeyboardInterrupt
 
 
@@ -189,14 +188,14 @@ def _level(verbose: bool) -> int:
 
 @contextmanager
 def _hushed(verbose: bool) -> Iterator[None]:
-    """Without what Ray's C++ core writes to stderr, past Python, while it starts; its faults come as exceptions."""
+    """Discard what Ray's C++ core writes to stderr while it starts. It reports its errors as exceptions."""
     if verbose:
         yield
         return
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from raysel.config import RunConfig
 from raysel.images import DECODER, ImagesList
 from raysel.marks import Enters, marked
 from raysel.network import Network, Tap
-from raysel.pipeline.scan.driver import forward_batch
+from raysel.pipeline.scan.layout import forward_batch
 
 SCAN_VERSION = 1
 """Raised when the same inputs begin to give other rankings."""

@@ -1,4 +1,4 @@
-"""What a person sees of a long run: a bar in a terminal, one plain line every ten seconds elsewhere."""
+"""Progress of a run on stderr: a bar in a terminal, elsewhere a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ PLAIN_INTERVAL_S = 10.0
 
 
 class Stage:
-    """One stage of a run as it goes on: so many of its units are done."""
+    """A stage of a run, and how many of its units are done."""
 
     def __init__(self, name: str, unit: str, total: int | None) -> None:
         self.name, self.unit, self.total, self.done = name, unit, total, 0
         self._began_at, self._started = 0, time.monotonic()
 
     def resume_at(self, units: int) -> None:
-        """So many units were done before."""
+        """Count units that an earlier run did; they do not count as speed."""
         self._began_at = units
         self.advance(units)
 
     def advance(self, units: int) -> None:
-        """So many more units are done."""
+        """Count more units as done."""
         self.done += units
 
     @property
     def seconds(self) -> float:
-        """Since the stage began."""
+        """Seconds since the stage began."""
         return time.monotonic() - self._started
 
     @property
     def rate(self) -> float:
-        """Units per second since the stage began."""
+        """Units per second since the stage began, without those of an earlier run."""
         return (self.done - self._began_at) / max(self.seconds, 1e-9)
 
     def line(self) -> str:
-        """The stage in one line of text."""
+        """The stage as one line of text."""
         if not self.total:
             return f"{self.name}: {self.done:,} {self.unit}, {self.seconds:.0f} s"
         left = f"{(self.total - self.done) / self.rate:,.0f} s left" if self.rate > 0 else "starting"
@@ -50,12 +50,12 @@ class Stage:
 class _PlainStage(Stage):
     def __init__(self, name: str, unit: str, total: int | None) -> None:
         super().__init__(name, unit, total)
-        self._told = self._started
+        self._printed = self._started
 
     def advance(self, units: int) -> None:
         super().advance(units)
-        if time.monotonic() - self._told >= PLAIN_INTERVAL_S:
-            self._told = time.monotonic()
+        if time.monotonic() - self._printed >= PLAIN_INTERVAL_S:
+            self._printed = time.monotonic()
             print(f"raysel {self.line()}", file=sys.stderr, flush=True)
 
 
@@ -72,19 +72,20 @@ class _BarStage(Stage):
 
 
 class Reporter:
-    """Tells of the stages of a run on stderr, and keeps how long each took."""
+    """Prints the stages of a run to stderr and measures how long each took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        """Stage -> seconds."""
         self._console = Console(stderr=True)
 
     def say(self, text: str) -> None:
-        """One line that stands on its own."""
+        """Print one line."""
         self._console.print(f"raysel {text}", markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str, unit: str, total: int | None = None) -> Iterator[Stage]:
-        """A stage while it runs; its time is added to `seconds`."""
+        """Show a stage while it runs, and add its time to `seconds`."""
         with self._shown(name, unit, total) as stage:
             try:
                 yield stage

@@ -40,7 +40,7 @@ def publish_index(run: Run, state: RunningState, derived: Derived) -> Manifest:
     class_sizes = Labels.of(images, state.covered).sizes
     files = [
         tables.neurons(derived.neurons),
-        tables.rankings(ranking_tables(derived.taps, state.rankings, images)),
+        tables.rankings(ranking_tables(derived.taps, state.rankings(), images)),
         tables.images([images.images.rename_columns({"id": "image"})]),
         tables.shards(images.shards.append_column("shard", pa.array(range(len(images.shards)), pa.int32()))),
         tables.classes(run.classes.append_column("images", pa.array(class_sizes))),

@@ -18,7 +18,7 @@ from raysel.network import Network, Tap
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.stage import Derived
 from raysel.pipeline.fingerprint import tap_record
-from raysel.pipeline.scan.driver import forward_batch
+from raysel.pipeline.scan.layout import forward_batch
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
 
@@ -110,7 +110,7 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
         "scan.images": state.scanned,
         "scan.candidates_sent": state.candidates_sent,
         "scan.candidates_bound": round(state.candidates_bound),
-        "scan.floor_lag": state.floor_lag,
+        "scan.cutoff_lag": state.cutoff_lag,
         "scan.decode_s": round(state.decode_s, 3),
         "scan.forward_s": round(state.forward_s, 3),
         "derive.images_needed": derived.images_needed,

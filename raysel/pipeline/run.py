@@ -24,8 +24,9 @@ from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import publish_index, published_state
 from raysel.pipeline.record import differences
 from raysel.pipeline.scan.bad_images import check_bad_images
-from raysel.pipeline.scan.driver import ScanLayout, ScanRun, scan
+from raysel.pipeline.scan.driver import ScanRun, scan
 from raysel.pipeline.scan.extractor import first_neurons
+from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.store import (
     LOCK_NAME,

@@ -1,6 +1,6 @@
-"""Receptive fields put to the test: a crop on its own, on the mean image, must give the activation of the whole image.
+"""A check of receptive fields: a crop alone, on the mean image, must give the same activation as the whole image.
 
-The mean image is zero at the network's input, as padding is, so nothing but the crop can act on the position.
+The mean image is zero at the network's input, as padding is, so only the crop can influence the activation.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from raysel.network import Network, Tap
 
 @dataclass(frozen=True)
 class Crop:
-    """A position of one neuron's map, and what it sees."""
+    """A position on one neuron's map and its crop."""
 
     tap: int
     """Number of the tap."""
     channel: int
     position: tuple[int, int]
-    """(row, column) of the map."""
+    """(row, column) on the map."""
     image: int
     """Row of the pixels."""
     box: tuple[int, int, int]
-    """First row, first column, and side, pixels of the network's input."""
+    """First row, first column and side, in pixels of the network's input."""
 
 
 def crop_of(taps: Sequence[Tap], tap: int, channel: int, position: tuple[int, int], image: int) -> Crop | None:
-    """The crop, if it is known to be all that the position sees, is not the whole input, and lies within it."""
+    """The crop at a position; None if it cannot be run alone.
+
+    It cannot if it is the whole input, reaches beyond the input, or may be less than the position sees.
+    """
     field, columns = taps[tap].receptive_field, taps[tap].map_size[1]
     if field.whole or not field.exact:
         return None
@@ -45,7 +48,7 @@ def crop_of(taps: Sequence[Tap], tap: int, channel: int, position: tuple[int, in
 def activations_alone(
     network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop], batch: int
 ) -> Iterator[tuple[Crop, float]]:
-    """Each crop with the activation at its position when everything else of the image is the mean image.
+    """Yield each crop with the activation at its position when all pixels outside the crop are those of the mean image.
 
     Args:
         network: with its theoretical receptive fields.
@@ -68,7 +71,7 @@ def _forward(network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop],
                 values[number] = float(map_[number, crop.channel, crop.position[0], crop.position[1]])
 
     with torch.inference_mode():
-        filled = rows + rows[-1:] * (batch - len(rows))  # every forward has one shape
+        filled = rows + rows[-1:] * (batch - len(rows))  # every forward has the same shape
         inputs = network.normalize(torch.from_numpy(pixels[filled]))
         alone = torch.zeros_like(inputs)
         for number, crop in enumerate(crops):

@@ -1,5 +1,5 @@
-"""Whether an index holds what it says: its files, and activations that come out again when the network runs, over the
-images in full and over their crops alone."""
+"""Verification of an index: its files against the manifest, and a sample of its activations against a new forward pass,
+over whole images and over crops alone."""
 
 from __future__ import annotations
 
@@ -16,50 +16,51 @@ from raysel.errors import BadImageError, RayselError
 from raysel.files import Folder
 from raysel.images import decode, open_source
 from raysel.network import Network, load
-from raysel.pipeline.scan.extractor import ActivationExtractor, first_neurons
+from raysel.pipeline.scan.extractor import extract_activations, first_neurons
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
 from raysel.store import RANKINGS, Index, Manifest, check_files, open_index
 
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-6
-"""Of a crop alone: what is zero elsewhere is summed in another way."""
+"""For crops alone, where other values are zero and sums therefore round differently."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is run again."""
+    """The activations that are computed again."""
 
     neurons: int
+    """Neurons, chosen at random among those that are not dead."""
     top: int
-    """Images of each neuron."""
+    """Images of each neuron, from the first of its ranking."""
     seed: int
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a verification came to."""
+    """The result of a verification."""
 
     files: int
     """Files whose size and checksum were compared."""
     runs: int
-    """Recorded activations that were computed again."""
+    """Recorded activations that were computed again from the whole image."""
     crops: int
-    """How many of them also from their crop alone."""
+    """Those that were also computed from their crop alone."""
     problems: list[str]
-    """A line each; empty where all is as recorded."""
+    """One line per difference; empty if the index is as recorded."""
 
 
 def verify(uri: str, sample: Sample, images: str | None = None, weights: str | None = None) -> Checked:
-    """Compare an index with its manifest, and a sample of its activations with a new run of the network.
+    """Compare an index with its manifest, and a sample of its activations with a new forward pass.
 
     Args:
         uri: the index.
-        sample: which activations.
-        images: where the images are, if not where they were.
-        weights: where the weights are, if not where they were.
+        sample: the activations to compute again.
+        images: the source, if it was moved since.
+        weights: the weights file, if it was moved since.
 
     Raises:
-        RayselError: there is no index, or its images or weights cannot be had.
+        RayselError: there is no index, or its images or weights cannot be read.
     """
     folder = Folder.at(uri)
     index = open_index(uri)
@@ -69,9 +70,9 @@ def verify(uri: str, sample: Sample, images: str | None = None, weights: str | N
         return Checked(len(manifest.files), 0, 0, problems)
     network = _network(manifest, weights)
     if network.weights_digest != manifest.network.weights:
-        return Checked(len(manifest.files), 0, 0, ["the weights are not those that were indexed"])
+        return Checked(len(manifest.files), 0, 0, ["the weights differ from those that were indexed"])
     chosen = _chosen(index, sample)
-    if not len(chosen):  # no neuron of the index is alive
+    if not len(chosen):  # every neuron of the index is dead
         return Checked(len(manifest.files), 0, 0, [])
     ids, of_image = np.unique(chosen["image"].to_numpy(), return_inverse=True)
     pixels, faults = _pixels(index, network, ids, images)
@@ -91,7 +92,7 @@ def _network(manifest: Manifest, weights: str | None) -> Network:
 
 
 def _chosen(index: Index, sample: Sample) -> pa.Table:
-    """Rows of the rankings table: the first images of some living neurons."""
+    """The sample's rows of the rankings table."""
     alive = np.flatnonzero(~index.neurons["dead"].to_numpy())
     drawn = np.random.default_rng(sample.seed).choice(alive, min(sample.neurons, len(alive)), replace=False)
     names, channels = index.neurons["layer"].to_pylist(), index.neurons["channel"].to_pylist()
@@ -104,10 +105,10 @@ def _chosen(index: Index, sample: Sample) -> pa.Table:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """One entry of the rankings."""
+    """One entry of a ranking."""
 
     where: str
-    """For people."""
+    """Neuron, rank and image, for messages."""
     tap: int
     channel: int
     image: int
@@ -115,7 +116,7 @@ class _Recorded:
     activation: float
     position: tuple[int, int]
     crop: Crop | None
-    """To be run alone; None where a crop does not tell all, or reaches beyond the image."""
+    """None if the crop cannot be run alone, see `crop_of`."""
 
 
 def _recorded(network: Network, chosen: pa.Table, of_image: NDArray[np.int64]) -> list[_Recorded]:
@@ -130,31 +131,31 @@ def _recorded(network: Network, chosen: pa.Table, of_image: NDArray[np.int64]) -
 
 
 def _compare(network: Network, pixels: NDArray[np.uint8], recorded: list[_Recorded], batch: int) -> Iterator[str]:
-    """What does not come out again when the images are run in full."""
-    activations, positions = ActivationExtractor(network, batch=batch)(pixels)
+    """One line per entry whose activation or position differs when its image runs again."""
+    activations, positions = extract_activations(network, pixels, batch)
     first = first_neurons(network.taps)
     for each in recorded:
         neuron = first[each.tap] + each.channel
         got = float(activations[each.image, neuron])
         place = divmod(int(positions[each.image, neuron]), network.taps[each.tap].map_size[1])
         if not np.isclose(got, each.activation, rtol=RELATIVE_TOLERANCE, atol=0.0):
-            yield f"{each.where}: activation {each.activation:.6g} is recorded, {got:.6g} comes out"
+            yield f"{each.where}: the recorded activation is {each.activation:.6g}, a new run gives {got:.6g}"
         elif place != each.position:
-            yield f"{each.where}: position {each.position} is recorded, {place} comes out"
+            yield f"{each.where}: the recorded position is {each.position}, a new run gives {place}"
 
 
 def _compare_crops(network: Network, pixels: NDArray[np.uint8], recorded: list[_Recorded], batch: int) -> Iterator[str]:
-    """What does not come out again when the crops are run on the mean image."""
+    """One line per entry whose activation differs when its crop runs alone on the mean image."""
     crops = [each.crop for each in recorded if each.crop is not None]
     for each, (_, got) in zip(recorded, activations_alone(network, pixels, crops, batch), strict=True):
         if not np.isclose(got, each.activation, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE):
-            yield f"{each.where}: activation {each.activation:.6g} is recorded, its crop alone gives {got:.6g}"
+            yield f"{each.where}: the recorded activation is {each.activation:.6g}, its crop alone gives {got:.6g}"
 
 
 def _pixels(
     index: Index, network: Network, ids: NDArray[np.int64], images: str | None
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """The images `ids` as the network sees them, and by row what was wrong with any."""
+    """The images `ids` as the network sees them, and row -> problem of those that cannot be read."""
     options = TypeAdapter(SourceConfig).validate_python(index.manifest.config["source"])
     source = open_source(images or options.images, index.manifest.source.kind, options.uri_column, options.label_column)
     rows = index.images.take(ids)

@@ -23,7 +23,7 @@ def test_a_reader_that_loses_an_image(
     opened = run_module.open_source
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "open_source", lambda *given: LossySource(opened(*given), "blue/031.png"))
-        with pytest.raises(RayselError, match=r"listed and never came, such as .* of 'blue'") as error:
+        with pytest.raises(RayselError, match=r"listed images were not delivered, such as .* of 'blue'") as error:
             run(config)
     assert "\n" not in str(error.value)
     folder = Folder.at(config.out)

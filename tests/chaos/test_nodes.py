@@ -38,7 +38,7 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
         in_derive.unlink()
         assert run.wait(240) == 0, said.read_text()
     undisturbed.assert_same(config.out)
-    assert "goes on with 2 actors instead of 3" in said.read_text()
+    assert "continuing with 2 actors instead of 3" in said.read_text()
     log = faults / "log"
     lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}
     assert len(lost) == 2

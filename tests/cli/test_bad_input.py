@@ -13,7 +13,7 @@ import torch
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import Cluster
-from raysel.pipeline.scan.driver import ScanLayout
+from raysel.pipeline.scan.layout import ScanLayout
 from tests.typed import TINY, Ended, furnish, raysel_here
 from tests.typed import raysel as typed
 
@@ -224,7 +224,7 @@ def test_debug_shows_where_it_arose(type_here):
 
 
 def test_more_actors_than_the_cluster_holds():
-    cluster = Cluster(cpus=4, gpus=1, nodes=1)
+    cluster = Cluster(cpus=4, gpus=1)
     with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
         ScanLayout.of(ScanConfig(workers=5), cluster)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):

@@ -1,4 +1,4 @@
-"""``raysel bench merge``: a row per load, as a table and as JSON."""
+"""``raysel bench merge``: one row per load, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.typed import raysel
 
 
-def test_every_load_of_the_two_options_is_a_row(tmp_path: Path):
+def test_one_row_per_combination_of_the_options(tmp_path: Path):
     loads = ("--neurons", "30", "--neurons", "50", "--depth", "5", "--depth", "20")
     ended = raysel(tmp_path, "bench", "merge", "--images", "4000", *loads, "--json")
     assert ended.status == 0, ended.err

@@ -1,4 +1,4 @@
-"""``raysel verify``: an index that is as recorded, and each way in which it may not be."""
+"""``raysel verify``: an index that is as recorded, and each way in which it can differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table_of(place: Path, name: str) -> Path:
 
 
 def rewrite(place: Path, name: str, table: pa.Table) -> None:
-    """Another table in its place, and a manifest that says that this is how it should be."""
+    """Replace a table, and adapt the manifest to the new one."""
     path, manifest = table_of(place, name), place / "index" / "manifest.json"
     pq.write_table(table, path)
     content = json.loads(manifest.read_text())
@@ -44,12 +44,12 @@ def changed(table: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
 
 
 def test_all_is_as_recorded(home: Path, indexed: Ended):
-    told = json.loads(indexed.out)
+    run = json.loads(indexed.out)
     manifest = json.loads((home / "index" / "manifest.json").read_text())
     ended = type_in(home, "verify", "index", "--json")
     assert (ended.status, ended.err) == (0, "")
-    alive = told["neurons"] - told["dead"]
-    # Padding: none. Every crop lies within the image, and fields of 3 and 7 pixels are less than 32.
+    alive = run["neurons"] - run["dead"]
+    # Without padding every crop lies within the image, and fields of 3 and 7 pixels are smaller than its 32.
     assert json.loads(ended.out) == {
         "index": "index",
         "files": len(manifest["files"]),
@@ -62,8 +62,8 @@ def test_all_is_as_recorded(home: Path, indexed: Ended):
 def test_the_verdict_is_one_line(home: Path, indexed: Ended):
     ended = type_in(home, "verify", "index", "--neurons", "3", "--top", "2")
     assert (ended.status, ended.err) == (0, "")
-    told = " files, 6 activations run again, 6 of them also from their crop alone: all as recorded\n"
-    assert ended.out.endswith(told)
+    verdict = " files, 6 activations run again, 6 of them also from their crop alone: all as recorded\n"
+    assert ended.out.endswith(verdict)
     assert len(ended.out.splitlines()) == 1
 
 
@@ -88,24 +88,24 @@ def test_a_damaged_file_is_named(place: Path, damage, name):
     assert verdict.endswith("1 problem")
 
 
-def test_an_activation_that_does_not_come_out_again(place: Path):
+def test_an_activation_that_differs_in_a_new_run(place: Path):
     table = pq.read_table(table_of(place, "rankings"))
     is_one = pc.and_(pc.equal(table["layer"].cast(pa.string()), "2"), pc.equal(table["channel"], 1))
     is_one = pc.and_(is_one, pc.equal(table["rank"], 0))
-    assert pc.sum(is_one).as_py() == 1, "the neuron lives"
+    assert pc.sum(is_one).as_py() == 1, "the neuron is not dead"
     factor = pc.if_else(is_one, 1.001, 1.0)
     rewrite(place, "rankings", changed(table, "activation", pc.multiply(table["activation"], factor)))
     ended = type_in(place, "verify", "index")
     assert ended.status == 1
     in_full, alone, verdict = ended.out.splitlines()
     assert in_full.startswith("2:1, rank 0")
-    assert in_full.endswith("comes out")
+    assert "a new run gives" in in_full
     assert alone.startswith("2:1, rank 0")
     assert "its crop alone gives" in alone
     assert verdict.endswith("2 problems")
 
 
-def test_a_position_that_does_not_come_out_again(place: Path):
+def test_a_position_that_differs_in_a_new_run(place: Path):
     table = pq.read_table(table_of(place, "rankings"))
     rewrite(place, "rankings", changed(table, "column", pc.add(table["column"], 1)))
     ended = type_in(place, "verify", "index", "--neurons", "1", "--top", "1")
@@ -121,7 +121,7 @@ def test_other_weights(place: Path):
     assert "weights" in ended.out.splitlines()[0]
 
 
-def test_images_that_have_moved(place: Path, tmp_path: Path):
+def test_images_that_were_moved(place: Path, tmp_path: Path):
     content = (place / "index" / "manifest.json").read_text()
     moved = json.loads(content)
     moved["config"]["source"]["images"] = str(place / "images")
@@ -134,7 +134,7 @@ def test_images_that_have_moved(place: Path, tmp_path: Path):
 
 def test_an_image_that_is_gone_is_named(place: Path):
     for path in (place / "images").glob("*/*.png"):
-        path.write_bytes(b"no longer an image")
+        path.write_bytes(b"not an image")
     ended = type_in(place, "verify", "index", "--images", "images", "--neurons", "1", "--top", "1")
     assert ended.status == 1
     assert ended.out.splitlines()[0].startswith("image ")
@@ -151,5 +151,5 @@ def test_an_image_that_is_gone_is_named(place: Path):
         ([], "INDEX"),
     ],
 )
-def test_what_cannot_be_verified(home: Path, indexed: Ended, arguments, says):
+def test_arguments_that_cannot_be_verified(home: Path, indexed: Ended, arguments, says):
     assert says in type_in(home, "verify", *arguments).fault

@@ -35,13 +35,13 @@ def test_a_truncated_tar(local_ray: None, images: Images, tmp_path: Path) -> Non
 def test_an_actor_that_cannot_be_made(local_ray: None, images: Images, tmp_path: Path) -> None:
     """The GPU is only pretended, and this time the run insists on it."""
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", gpus=1, workers=None, device="cuda")
-    with pytest.raises(RayselError, match=r"^the actor holds a GPU, but torch sees no CUDA device: .*$"):
+    with pytest.raises(RayselError, match=r"^the actor has a GPU but torch finds no CUDA device: .*$"):
         run(config)
 
 
 def test_too_many_bad_images(local_ray: None, images: Images, tmp_path: Path) -> None:
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log")
-    with pytest.raises(RayselError, match=r"bad images, the run bears 0 of .*raise --max-bad"):
+    with pytest.raises(RayselError, match=r"bad images of .*, at most 0 are allowed .*raise --max-bad"):
         run(replace(config, source=replace(config.source, max_bad=0.0)))
 
 
@@ -57,7 +57,7 @@ def test_a_scan_that_was_finished_before_hides_no_bad_images(
         patch.setattr(run_module, "derive", stop)
         with pytest.raises(RayselError, match="stopped"):
             run(config)
-    with pytest.raises(RayselError, match=r"bad images, the run bears 0 of"):
+    with pytest.raises(RayselError, match=r"bad images of .*, at most 0 are allowed"):
         run(replace(config, source=replace(config.source, max_bad=0.0)))
 
 

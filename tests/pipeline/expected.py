@@ -15,7 +15,7 @@ from raysel.config import DeriveConfig
 from raysel.errors import BadImageError
 from raysel.images import ImagesList, Source, decode
 from raysel.network import Network
-from raysel.pipeline.scan.extractor import ActivationExtractor
+from raysel.pipeline.scan.extractor import extract_activations
 from tests import reference
 from tests.images.samples import contents
 
@@ -63,7 +63,7 @@ def watch(source: Source, images: ImagesList, network: Network, batch: int) -> S
         labels.append(row["label"])
         pixels.append(decoded)
     stacked = np.stack(pixels)
-    activations, positions = ActivationExtractor(network, batch)(stacked)
+    activations, positions = extract_activations(network, stacked, batch)
     usable = [label for label in labels if label is not None]  # a bad image is never drawn, by chance or otherwise
     classes = sorted({label for label in images.images["label"].to_pylist() if label is not None})
     return Seen(ids, labels, stacked, activations, positions, [usable.count(each) for each in classes])

@@ -20,7 +20,7 @@ from raysel.neurons import select
 from raysel.pipeline.derive import chunk as kernel
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
-from raysel.pipeline.scan.call_result import CallResult, TreeLevel
+from raysel.pipeline.scan.call_result import CallResult, merge_rows
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from tests import networks
@@ -129,7 +129,7 @@ def test_the_whole_way_from_activations(
     case = CASES[name]
     state = folded(scene, case.depth)
     made = derived(scene, state, case.derive, tmp_path, monkeypatch)
-    ranked = list(ranking_tables(scene.network.taps, state.rankings, scene.images))
+    ranked = list(ranking_tables(scene.network.taps, state.rankings(), scene.images))
     living = 0
     for tap, first, ranking in zip(scene.network.taps, first_neurons(scene.network.taps), ranked, strict=False):
         where = GEOMETRY[tap.layer]
@@ -178,10 +178,10 @@ def folded(scene: Scene, depth: int) -> RunningState:
         rows = []
         for call in calls[number : number + 2]:
             ids = np.array(seen.ids)[call]
-            found = select(seen.activations[call], seen.positions[call], ids, state.rankings.floors)
+            found = select(seen.activations[call], seen.positions[call], ids, state.rankings().floors)
             rows.append(CallResult(ids, {}, found).to_row())
         together = pa.concat_tables(rows)
-        state.take(CallResult.from_rows(TreeLevel(depth)(together) if number % 4 else together))
+        state.take(CallResult.from_rows(merge_rows(together, depth) if number % 4 else together))
     return state
 
 
@@ -190,9 +190,9 @@ def derived(
 ) -> Made:
     """Every neuron through the derive kernel; its features are caught on their way into storage."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    n = state.rankings.taking_part(options.n_max, options.min_relative_activation)
-    ids = state.rankings.ids
-    needed = np.unique(ids[np.arange(state.rankings.depth) < n[:, None]])
+    n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
+    ids = state.rankings().ids
+    needed = np.unique(ids[np.arange(state.rankings().depth) < n[:, None]])
     inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb, "test")
     labels = kernel.Labels.of(scene.images, state.covered)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
@@ -208,7 +208,7 @@ def derived(
     for tap, first in zip(scene.network.taps, first_neurons(scene.network.taps), strict=False):
         layer = tap.layer
         part = slice(first, first + tap.channels)
-        chunk = kernel.Chunk(tap, 0, state.rankings[part], n[part])
+        chunk = kernel.Chunk(tap, 0, state.rankings()[part], n[part])
         for row in kernel.derive_chunk(chunk, inputs, labels, options)[0].to_pylist():
             rows[layer, row["channel"]] = row
     inputs.remove()

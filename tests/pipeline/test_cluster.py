@@ -62,6 +62,20 @@ def test_a_temporary_folder_that_cannot_be_made(alone: None, tmp_path: Path) -> 
         pass
 
 
+def test_the_folder_of_a_local_ray_ends_with_the_run(
+    alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(ray, "init", lambda **options: started.append(Path(options["_temp_dir"])))
+    monkeypatch.setattr(ray, "shutdown", lambda: (started[0] / "session").mkdir())
+    monkeypatch.setattr(ray, "nodes", list)
+    monkeypatch.setattr(cluster, "_TEMP_DIR", str(tmp_path))
+    with connected(ClusterConfig()):
+        assert started == list(tmp_path.iterdir())
+        assert started[0].is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_ray_that_does_not_start(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**_: object) -> None:
         raise RuntimeError("Timed out waiting for file\nof the GCS")

@@ -1,4 +1,4 @@
-"""What a person sees where there is no terminal."""
+"""Progress without a terminal."""
 
 from __future__ import annotations
 
@@ -6,52 +6,44 @@ import re
 
 import pytest
 
-from raysel.pipeline import progress
 from raysel.pipeline.progress import Reporter, Stage
+from tests.pipeline.conftest import Clock
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that stands where its one entry says."""
-    now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    return now
-
-
-def test_the_line_of_a_stage(clock: list[float]) -> None:
+def test_the_line_of_a_stage(clock: Clock) -> None:
     stage = Stage("scan", "images", 12_000)
     assert stage.line() == "scan: 0 of 12,000 images, 0.0 images/s, starting"
-    clock[0] += 20
+    clock.now += 20
     stage.advance(3_000)
     stage.advance(1_000)
     assert (stage.seconds, stage.rate) == (20, 200)
     assert stage.line() == "scan: 4,000 of 12,000 images, 200.0 images/s, 40 s left"
-    clock[0] += 40
+    clock.now += 40
     stage.advance(8_000)
     assert stage.line() == "scan: 12,000 of 12,000 images, 200.0 images/s, 0 s left"
 
 
-def test_the_line_of_a_stage_without_end(clock: list[float]) -> None:
+def test_the_line_of_a_stage_without_a_total(clock: Clock) -> None:
     stage = Stage("publish", "files", None)
-    clock[0] += 7
+    clock.now += 7
     stage.advance(1_234)
     assert stage.line() == "publish: 1,234 files, 7 s"
 
 
-def test_a_stage_that_goes_on_counts_only_its_own_units_as_speed(clock: list[float]) -> None:
+def test_a_resumed_stage_counts_only_its_own_units_as_speed(clock: Clock) -> None:
     stage = Stage("scan", "images", 1000)
     stage.resume_at(600)
     assert stage.line() == "scan: 600 of 1,000 images, 0.0 images/s, starting"
-    clock[0] += 10
+    clock.now += 10
     stage.advance(100)
     assert stage.line() == "scan: 700 of 1,000 images, 10.0 images/s, 30 s left"
 
 
-def test_one_plain_line_every_ten_seconds(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_plain_line_every_ten_seconds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter()
     with reporter.stage("scan", "images", 1000) as stage:
         for _ in range(100):
-            clock[0] += 0.5
+            clock.now += 0.5
             stage.advance(10)
     out, err = capsys.readouterr()
     assert out == ""
@@ -62,22 +54,22 @@ def test_one_plain_line_every_ten_seconds(clock: list[float], capsys: pytest.Cap
     assert reporter.seconds == {"scan": 50.0}
 
 
-def test_a_short_stage_says_nothing_and_is_timed(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_stage_prints_nothing_and_is_timed(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter()
     for spent in (2.0, 3.0):
         with reporter.stage("plan", "shards", 4) as stage:
-            clock[0] += spent
+            clock.now += spent
             stage.advance(4)
     assert capsys.readouterr().err == ""
     assert reporter.seconds == {"plan": 5.0}
 
 
-def test_a_stage_that_fails_is_timed(clock: list[float]) -> None:
+def test_a_stage_that_fails_is_timed(clock: Clock) -> None:
     reporter = Reporter()
 
     def fail() -> None:
         with reporter.stage("scan", "images", 4):
-            clock[0] += 4
+            clock.now += 4
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -85,6 +77,6 @@ def test_a_stage_that_fails_is_timed(clock: list[float]) -> None:
     assert reporter.seconds == {"scan": 4.0}
 
 
-def test_what_is_said_is_one_line_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     Reporter().say("scan: [red]" + "x" * 300)
     assert capsys.readouterr().err == f"raysel scan: [red]{'x' * 300}\n"

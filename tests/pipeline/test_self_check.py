@@ -1,4 +1,4 @@
-"""A crop alone, on the mean image, gives what the whole image gave; a crop that is too small does not."""
+"""A crop alone on the mean image gives the activation of the whole image; a crop that is too small does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
-from raysel.pipeline.scan.extractor import ActivationExtractor, first_neurons
+from raysel.pipeline.scan.extractor import extract_activations, first_neurons
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
 
 BATCH = 4
@@ -27,10 +27,10 @@ NETWORKS = {
 
 
 def crops_and_activations(network: Network, images: int) -> tuple[np.ndarray, list[Crop], list[float]]:
-    """Every neuron's maximum over space of some images of noise, where its crop can be run alone."""
+    """Images of noise, the crops of some neurons' maxima that can be run alone, and their activations."""
     size = network.preprocessing.input_size
     pixels = np.random.default_rng(0).integers(0, 256, (images, *size, 3), dtype=np.uint8)
-    activations, positions = ActivationExtractor(network, BATCH)(pixels)
+    activations, positions = extract_activations(network, pixels, BATCH)
     first, crops, wanted = first_neurons(network.taps), [], []
     for number, tap in enumerate(network.taps):
         for channel in range(0, tap.channels, 7):
@@ -55,7 +55,7 @@ def test_a_crop_alone_gives_the_activation(name: str) -> None:
     np.testing.assert_allclose([value for _, value in got], wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_a_crop_that_is_not_all_that_is_seen_is_noticed() -> None:
+def test_a_wrong_crop_gives_another_activation() -> None:
     network = load(NETWORKS["branches"])
     pixels, crops, wanted = crops_and_activations(network, IMAGES)
     smaller = [replace(crop, box=(crop.box[0] + 1, crop.box[1] + 1, crop.box[2] - 2)) for crop in crops]
@@ -69,8 +69,8 @@ def test_a_crop_that_is_not_all_that_is_seen_is_noticed() -> None:
 def test_which_crops_cannot_be_run_alone() -> None:
     network = load(NetworkConfig(network="tests.networks:zoo"))
     numbers = {tap.layer: number for number, tap in enumerate(network.taps)}
-    assert crop_of(network.taps, numbers["whole"], 0, (0, 0), 0) is None  # it is the image
-    assert crop_of(network.taps, numbers["first"], 0, (0, 5), 0) is None  # row -2 and -1 are padding
+    assert crop_of(network.taps, numbers["whole"], 0, (0, 0), 0) is None  # the whole input
+    assert crop_of(network.taps, numbers["first"], 0, (0, 5), 0) is None  # rows -2 and -1 are padding
     assert crop_of(network.taps, numbers["first"], 0, (11, 5), 0) is None
     inside = crop_of(network.taps, numbers["first"], 0, (1, 10), 2)
     assert inside == Crop(numbers["first"], 0, (1, 10), 2, (0, 18, 5))

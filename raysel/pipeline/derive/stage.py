@@ -66,8 +66,8 @@ class _Work:
     @classmethod
     def of(cls, run: Run, state: RunningState, taps: tuple[Tap, ...]) -> _Work:
         files, options = ChunkFiles(run.tables), run.config.derive
-        n = state.rankings.taking_part(options.n_max, options.min_relative_activation)
-        chunks, present = list(chunks_of(taps, state.rankings, n)), files.present()
+        n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
+        chunks, present = list(chunks_of(taps, state.rankings(), n)), files.present()
         missing = [chunk for chunk in chunks if files.name(chunk) not in present]
         return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered), files)
 

@@ -1,4 +1,4 @@
-"""How many bad images a run bears."""
+"""How many bad images a run accepts."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.pipeline.scan.state import RunningState
 
-_A_FEW = 10
-"""Bad images that any run bears: a share of few images is less than one."""
+_ALWAYS_ALLOWED = 10
+"""Bad images that every run accepts: a share of few images is less than one."""
 
 
 def check_bad_images(state: RunningState, images: ImagesList, share: float) -> None:
-    """Go on with the bad images that are known, those of the list and those of the scan.
+    """Fail if too many images are bad, those of the images list and those of the scan together.
 
     Args:
         state: of the scan so far.
-        images: that are scanned.
-        share: of all images that may be bad; a few may in any case, unless it is zero.
+        images: the scan's.
+        share: of all images that may be bad. A few may be bad in any case, unless it is zero.
 
     Raises:
-        RayselError: there are more.
+        RayselError: more images are bad.
     """
     bad = len(state.quarantine) + len(images.faults)
-    bearable = max(_A_FEW, int(share * len(images.images))) if share > 0 else 0
-    if bad > bearable:
-        reasons = Counter([*state.quarantine.values(), *images.faults["reason"].to_pylist()])
-        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+    allowed = max(_ALWAYS_ALLOWED, int(share * len(images.images))) if share > 0 else 0
+    if bad > allowed:
+        counts = Counter([*state.quarantine.values(), *images.faults["reason"].to_pylist()])
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
         raise RayselError(
-            f"{bad} bad images, the run bears {bearable} of {len(images.images):,} ({told}): "
-            "mend them, or raise --max-bad"
+            f"{bad} bad images of {len(images.images):,}, at most {allowed} are allowed ({reasons}): "
+            "fix them or raise --max-bad"
         )

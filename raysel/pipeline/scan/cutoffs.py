@@ -1,12 +1,14 @@
-"""The floor: per neuron a key that no later candidate can follow and still enter its ranking.
+"""Cutoffs on their way from the driver to the actors.
 
-The driver raises it from its *folded* state, which alone makes it safe; scan actors poll it and never wait, because a
-floor of an older state is safe too, only less sharp (design, sec. 3).
+A neuron's cutoff is a key: no candidate behind it can enter the neuron's ranking. The driver takes cutoffs from the
+*folded* state, which alone makes them safe. Actors poll them and never wait: cutoffs of an older state are safe too,
+they only let more candidates through.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,65 +20,48 @@ from raysel.neurons import Rankings
 
 
 class CutoffKeeper:
-    """A small named actor that holds the floors, uint64 [neurons]."""
+    """A small actor that holds the newest cutoffs, uint64 [neurons]."""
 
     def __init__(self) -> None:
-        self._images, self._floors = 0, np.empty(0, np.uint64)
+        self._images, self._cutoffs = 0, np.empty(0, np.uint64)
 
-    def put(self, images: int, floors: NDArray[np.uint64]) -> None:
-        """Take the floors of a state with so many images."""
+    def put(self, images: int, cutoffs: NDArray[np.uint64]) -> None:
+        """Keep the cutoffs of a state with `images` images, unless newer ones are here."""
         if images > self._images:
-            self._images, self._floors = images, floors
+            self._images, self._cutoffs = images, cutoffs
 
     def newer(self, images: int) -> tuple[int, NDArray[np.uint64]] | None:
-        """(images in their state, the floors), if they are of a state with more than `images`."""
-        return (self._images, self._floors) if self._images > images else None
+        """(images in their state, cutoffs) if that state has more than `images` images."""
+        return (self._images, self._cutoffs) if self._images > images else None
 
 
-class CutoffPublisher:
-    """The driver's end."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        keeper = ray.remote(CutoffKeeper)
-        self._keeper: Any = keeper.options(name=name, num_cpus=0, max_restarts=-1).remote()
-
-    def put(self, images: int, rankings: Rankings) -> None:
-        """Publish the floors of the folded state, which holds so many images, without waiting."""
-        self._keeper.put.remote(images, rankings.floors)
-
-    def close(self) -> None:
-        """End the keeper."""
-        with contextlib.suppress(RayError):
-            ray.kill(self._keeper)
+@contextlib.contextmanager
+def cutoff_keeper() -> Iterator[Any]:
+    """Ray's handle of a `CutoffKeeper`, which ends with the context."""
+    # A keeper that dies starts again without cutoffs, and the driver's next ones fill it.
+    keeper: Any = ray.remote(CutoffKeeper).options(num_cpus=0, max_restarts=-1).remote()
+    try:
+        yield keeper
+    finally:
+        ray.kill(keeper)
 
 
 class CutoffPoll:
-    """A scan actor's end: the newest floors that have arrived."""
+    """An actor's end: the newest cutoffs that have arrived."""
 
-    def __init__(self, name: str) -> None:
-        self._floors: NDArray[np.uint64] | None = None
+    def __init__(self, keeper: Any, neurons: int) -> None:
+        self._keeper = keeper
+        self._cutoffs = Rankings.empty(neurons, 1).floors
+        self._pending = keeper.newer.remote(0)
         self.images = 0
-        """How many images the state of these floors holds."""
-        self._pending: ray.ObjectRef | None = None
-        self._keeper: Any = None
-        with contextlib.suppress(ValueError):  # a keeper that is gone costs sharpness, not correctness
-            self._keeper = ray.get_actor(name)
-            self._pending = self._keeper.newer.remote(0)
+        """Images in the state of these cutoffs."""
 
-    def poll(self, neurons: int) -> NDArray[np.uint64]:
-        """The newest floors at hand, of so many neurons; asks for newer ones and does not wait for the answer."""
-        self._ask()
-        return Rankings.empty(neurons, 1).floors if self._floors is None else self._floors
-
-    def _ask(self) -> None:
-        if self._keeper is None:
-            return
-        if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
-            with contextlib.suppress(RayError):
+    def poll(self) -> NDArray[np.uint64]:
+        """The newest cutoffs that have arrived, uint64 [neurons]. Asks for newer ones without waiting for them."""
+        if ray.wait([self._pending], timeout=0)[0]:
+            with contextlib.suppress(RayError):  # without the keeper, older cutoffs remain in use
                 answer = ray.get(self._pending)
                 if answer is not None:
-                    self.images, self._floors = answer
-            self._pending = None
-        if self._pending is None:
+                    self.images, self._cutoffs = answer
             self._pending = self._keeper.newer.remote(self.images)
+        return self._cutoffs

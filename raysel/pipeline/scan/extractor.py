@@ -13,53 +13,40 @@ from raysel.network import Network, Tap, peaks
 
 
 def first_neurons(taps: Sequence[Tap]) -> list[int]:
-    """Number of each tap's first neuron, and at the end how many there are: neurons are numbered tap by tap."""
+    """Number of each tap's first neuron, then the number of all neurons. Neurons are numbered tap by tap."""
     return list(accumulate((tap.channels for tap in taps), initial=0))
 
 
-class ActivationExtractor:
-    """Runs a network and keeps, per image and neuron, the activation and its position.
+def extract_activations(
+    network: Network, pixels: NDArray[np.uint8], batch: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Run a network over images; return every neuron's activation and its position.
 
-    Every forward has one shape, `batch` images, short ones padded: an image gives the same activations wherever it
-    stands.
+    Every forward has the same shape, `batch` images, and a short one is padded: the activations of an image do not
+    depend on its place in a batch.
+
+    Args:
+        network: on any device.
+        pixels: uint8 [images, H, W, 3], RGB as decoded.
+        batch: images in one forward.
+
+    Returns:
+        (float32 [images, neurons], int32 [images, neurons]: ``row * columns + column`` on the tap's map)
     """
+    first = first_neurons(network.taps)
+    activations = np.empty((len(pixels), first[-1]), np.float32)
+    positions = np.empty(activations.shape, np.int32)
+    padded = np.zeros((batch, *pixels.shape[1:]), np.uint8)
+    rows = slice(0, 0)
 
-    def __init__(self, network: Network, batch: int, device: str = "cpu") -> None:
-        self._network = network.to(device)
-        self._batch = batch
-        self._device = device
-        self._first = first_neurons(network.taps)
+    def keep_peaks(tap: int, maps: torch.Tensor) -> None:
+        neurons = slice(first[tap], first[tap + 1])
+        activation, position = peaks(maps[: rows.stop - rows.start])
+        activations[rows, neurons] = activation.cpu().numpy()
+        positions[rows, neurons] = position.cpu().numpy()
 
-    @property
-    def neurons(self) -> int:
-        """Channels of all taps together."""
-        return self._first[-1]
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Activations and positions of some images.
-
-        Args:
-            pixels: uint8 [images, H, W, 3], RGB as decoded.
-
-        Returns:
-            (float32 [images, neurons], int32 [images, neurons]: ``row * columns + column`` on the tap's map)
-        """
-        activations = np.empty((len(pixels), self.neurons), np.float32)
-        positions = np.empty((len(pixels), self.neurons), np.int32)
-        padded = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
-        for start in range(0, len(pixels), self._batch):
-            rows = slice(start, min(start + self._batch, len(pixels)))
-            padded[: rows.stop - start] = pixels[rows]
-            self._forward(padded, activations[rows], positions[rows])
-        return activations, positions
-
-    def _forward(
-        self, pixels: NDArray[np.uint8], activations: NDArray[np.float32], positions: NDArray[np.int32]
-    ) -> None:
-        def visit(tap: int, maps: torch.Tensor) -> None:
-            neurons = slice(self._first[tap], self._first[tap + 1])
-            activation, position = peaks(maps[: len(activations)])
-            activations[:, neurons] = activation.cpu().numpy()
-            positions[:, neurons] = position.cpu().numpy()
-
-        self._network.run(torch.from_numpy(pixels).to(self._device), visit)
+    for start in range(0, len(pixels), batch):
+        rows = slice(start, min(start + batch, len(pixels)))
+        padded[: rows.stop - start] = pixels[rows]
+        network.run(torch.from_numpy(padded), keep_peaks)
+    return activations, positions

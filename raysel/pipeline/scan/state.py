@@ -1,4 +1,4 @@
-"""The running state of a scan: what is folded so far. Every part of it may be merged again without harm."""
+"""The running state of a scan: everything that was found so far. Finding it again changes nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHARE_OF_TIME = 0.05
 """Snapshots take at most this share of the driver's time."""
 
 LARGE = 4_000_000
-"""Entries from which a state is folded by several threads (sorting leaves Python's lock to the others), and for several
-finds at a time: a fold looks at whole rankings, however few candidates there are for each."""
+"""A state of this many entries is large. It is folded by several threads (sorting releases Python's lock), and only
+once several results wait: a fold reads whole rankings, however few candidates there are for each."""
 
 _IMAGES_AT_ONCE = 16_384
 _CANDIDATES_AT_ONCE = 1 / 8
-"""A large state is folded once what was found in so many images waits, or so many candidates for each of its entries.
-More would save little, and leave the floors behind."""
+"""A large state is folded once results of this many images wait, or this many candidates per entry. Waiting longer
+would save little and leave the cutoffs behind."""
 
 
 @cache
@@ -38,28 +38,29 @@ def _threads() -> ThreadPoolExecutor:
 
 @dataclass
 class RunningState:
-    """Rankings, coverage and quarantine; the driver owns it and folds into it in place."""
+    """Rankings, coverage and quarantine. The driver owns it and folds into it in place."""
 
-    folded: Rankings
-    """What is folded; `rankings` is all that came in."""
+    _rankings: Rankings
+    """Without the candidates that wait; see `rankings`."""
     covered: NDArray[np.bool_]
-    """[images]: the image's candidates came in."""
+    """[images]: True once an image's candidates were taken."""
     quarantine: dict[int, str] = field(default_factory=dict)
-    """Image id -> why it could not be used."""
+    """Image id -> why it cannot be used."""
     candidates_sent: int = 0
-    """How many candidates the actors have sent, those of calls that ran again included."""
-    floor_lag: int = 0
-    """s: the most images folded between the state whose floors a call used and what it found, its own included."""
+    """Candidates that the actors sent, including those of calls that ran again."""
+    cutoff_lag: int = 0
+    """s: the most images that were folded between the state whose cutoffs a call used and the call's result, its own
+    images included."""
     decode_s: float = 0.0
     forward_s: float = 0.0
     scanned: int = 0
-    """Images that came in since this process began, or went on."""
+    """Images taken by this process, not those of a snapshot."""
     _waiting: list[Candidates] = field(default_factory=list)
     _waiting_images: int = 0
 
     @classmethod
     def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
-        """Nothing seen yet.
+        """The state before the first image.
 
         Raises:
             RayselError: there are more images than a ranking can number.
@@ -71,45 +72,37 @@ class RunningState:
             )
         return cls(Rankings.empty(neurons, depth), np.zeros(images, bool))
 
-    @property
-    def rankings(self) -> Rankings:
-        """The rankings over all that came in."""
-        self.settle()
-        return self.folded
-
     def take(self, found: CallResult) -> bool:
-        """Let in what some calls found; True if the floors may have risen.
+        """Add the result of some calls; True if it was folded, so that the cutoffs may have risen.
 
-        An image that could be used once counts as covered, whichever came first.
+        An image that could be used once counts as covered, whatever another call says.
         """
         self._waiting.append(found.candidates)
         self._waiting_images += len(found.covered)
         self.covered[found.covered] = True
-        self.quarantine.update(found.faults)
+        self.quarantine.update(found.bad)
         for image in [image for image in self.quarantine if self.covered[image]]:
             del self.quarantine[image]
-        self.floor_lag = max(self.floor_lag, self.done - found.floor_images)
-        self.scanned += len(found.covered) + len(found.faults)
+        self.cutoff_lag = max(self.cutoff_lag, self.done - found.cutoff_images)
+        self.scanned += len(found.covered) + len(found.bad)
         self.candidates_sent += found.sent
         self.decode_s += found.decode_s
         self.forward_s += found.forward_s
-        if self._may_wait():
+        entries, candidates = self._rankings.keys.size, sum(map(len, self._waiting))
+        few = self._waiting_images < _IMAGES_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
+        if entries >= LARGE and few:
             return False
-        self.settle()
+        self.rankings()
         return True
 
-    def _may_wait(self) -> bool:
-        entries, candidates = self.folded.keys.size, sum(map(len, self._waiting))
-        few = self._waiting_images < _IMAGES_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
-        return entries >= LARGE and few
-
-    def settle(self) -> None:
-        """Fold what waits."""
+    def rankings(self) -> Rankings:
+        """Fold the candidates that wait, and return the rankings over everything that was taken."""
         if self._waiting:
-            each = _threads().map if self.folded.keys.size >= LARGE else map
-            fold_into(self.folded, Candidates.concatenate(self._waiting), each)
+            each = _threads().map if self._rankings.keys.size >= LARGE else map
+            fold_into(self._rankings, Candidates.concatenate(self._waiting), each)
             self._waiting.clear()
             self._waiting_images = 0
+        return self._rankings
 
     @property
     def done(self) -> int:
@@ -123,37 +116,38 @@ class RunningState:
         return np.flatnonzero(left)
 
     def arrays(self) -> dict[str, NDArray]:
-        """All of it as plain arrays."""
+        """The whole state as plain arrays."""
+        rankings = self.rankings()
         return {
-            "keys": self.rankings.keys,
-            "positions": self.rankings.positions,
+            "keys": rankings.keys,
+            "positions": rankings.positions,
             "covered": np.packbits(self.covered),
             "images": np.array(len(self.covered)),
-            "faulty": np.array(list(self.quarantine), np.int64),
-            "reasons": np.array(list(self.quarantine.values()), dtype=str),
-            "spent": np.array([self.candidates_sent, self.floor_lag, self.decode_s, self.forward_s]),
+            "bad_images": np.array(list(self.quarantine), np.int64),
+            "bad_reasons": np.array(list(self.quarantine.values()), dtype=str),
+            "counters": np.array([self.candidates_sent, self.cutoff_lag, self.decode_s, self.forward_s]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray]) -> RunningState:
         """The inverse of `arrays`."""
         covered = np.unpackbits(arrays["covered"], count=int(arrays["images"])).astype(bool)
-        quarantine = dict(zip(arrays["faulty"].tolist(), arrays["reasons"].tolist(), strict=True))
-        sent, lag, decode_s, forward_s = arrays["spent"].tolist()
+        quarantine = dict(zip(arrays["bad_images"].tolist(), arrays["bad_reasons"].tolist(), strict=True))
+        sent, lag, decode_s, forward_s = arrays["counters"].tolist()
         rankings = Rankings(arrays["keys"], arrays["positions"])
         return cls(rankings, covered, quarantine, int(sent), int(lag), decode_s, forward_s)
 
     @property
     def candidates_bound(self) -> float:
-        """What a streaming top-N sends at least: ``C (depth (1 + ln(n / depth)) + s)``, at most every activation."""
-        neurons, depth = self.folded.keys.shape
+        """Candidates that a streaming top-N sends at least: ``C (depth (1 + ln(n / depth)) + s)``, at most ``C n``."""
+        neurons, depth = self._rankings.keys.shape
         images = max(len(self.covered), 1)
         rise = depth * (1 + math.log(images / depth)) if images > depth else images
-        return neurons * min(rise + self.floor_lag, images)
+        return neurons * min(rise + self.cutoff_lag, images)
 
 
 class Snapshots:
-    """The running state in the index's folder, so that a run that was killed goes on from there."""
+    """The running state in the index's folder, from which the same command resumes after the run was killed."""
 
     def __init__(self, folder: Folder, scan_fingerprint: str, every_s: float, lock: RunLock) -> None:
         self._folder, self._name = folder, f"{RUNS_PREFIX}/{scan_fingerprint}/state.npz"
@@ -161,7 +155,7 @@ class Snapshots:
         self._due = time.monotonic() + every_s
 
     def load(self) -> RunningState | None:
-        """The state of the run that was killed, if there is one, and it is whole."""
+        """The state that a killed run left; None without one, or if it is damaged."""
         arrays = get_snapshot(self._folder, self._name)
         try:
             return RunningState.from_arrays(arrays) if arrays else None
@@ -169,16 +163,16 @@ class Snapshots:
             return None
 
     def drop(self) -> None:
-        """Remove the state that was put: it is not to be gone on with."""
+        """Delete the state, so that no run resumes from it."""
         self._folder.delete(self._name)
 
     def save_if_due(self, state: RunningState) -> None:
-        """Put the state, if it is time to."""
+        """Save the state if the last time is long enough ago."""
         if time.monotonic() >= self._due:
             self.put(state)
 
     def put(self, state: RunningState) -> None:
-        """Put the state as one object; the next is due when this one has cost no more than its share of the time."""
+        """Save the state as one object. The next save is due once this one's time is within `SHARE_OF_TIME`."""
         self._lock.confirm()
         began = time.monotonic()
         put_snapshot(self._folder, self._name, state.arrays())

@@ -1,4 +1,4 @@
-"""How many bad images a run bears: a share, and a few in any case."""
+"""How many bad images a run accepts: a share, and a few in any case."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def state(bad: int) -> RunningState:
 @pytest.mark.parametrize(
     ("of", "share", "most"), [(2_000, 0.01, 20), (100, 0.01, 10), (5, 0.01, 10), (2_000, 0.0, 0), (50, 0.5, 25)]
 )
-def test_so_many_and_no_more(of: int, share: float, most: int) -> None:
+def test_the_limit(of: int, share: float, most: int) -> None:
     check_bad_images(state(most), images(of), share)
-    with pytest.raises(RayselError, match=rf"{most + 1} bad images, the run bears {most} of {of:,} .*--max-bad"):
+    with pytest.raises(RayselError, match=rf"{most + 1} bad images of {of:,}, at most {most} are allowed .*--max-bad"):
         check_bad_images(state(most + 1), images(of), share)
 
 
-def test_faults_of_the_list_count_as_well() -> None:
+def test_bad_images_of_the_list_count_too() -> None:
     check_bad_images(state(6), images(100, faults=4), 0.01)
     with pytest.raises(RayselError, match="7 x truncated; 4 x no image"):
         check_bad_images(state(7), images(100, faults=4), 0.01)

@@ -1,4 +1,4 @@
-"""What calls find, on its way to the running state."""
+"""Results of calls on their way to the running state: as rows, merged in the tree, folded."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import raysel.pipeline.scan.call_result as found_module
+import raysel.pipeline.scan.call_result as call_result
 from raysel.errors import RayselError
 from raysel.neurons import Candidates, Rankings, select
-from raysel.pipeline.scan.call_result import SCHEMA, CallResult, TreeLevel, fan_in
+from raysel.pipeline.scan.call_result import SCHEMA, CallResult, merge_rows, rows_per_merge
 from raysel.pipeline.scan.state import RunningState
 from tests import reference
 
 NEURONS = 5
 
-faults = st.dictionaries(st.integers(0, 2**40), st.text(max_size=20), max_size=3)
+bad_images = st.dictionaries(st.integers(0, 2**40), st.text(max_size=20), max_size=3)
 few_values = st.sampled_from([0.0, 0.5, 1.0, 6.0, float("nan"), float("inf"), -1.0])
 
 
 def found_in(
     activations: NDArray[np.float32], ids: NDArray[np.int64], positions: NDArray[np.int32], **more: Any
 ) -> CallResult:
-    """What a call without a floor finds in these activations [images, neurons]."""
+    """What a call without cutoffs finds in these activations [images, neurons]."""
     candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).floors)
-    return CallResult(ids, more.pop("faults", {}), candidates, **more)
+    return CallResult(ids, more.pop("bad", {}), candidates, **more)
 
 
 @st.composite
@@ -45,16 +45,14 @@ def calls(draw: st.DrawFn) -> list[CallResult]:
     cuts = sorted(draw(st.lists(st.integers(0, count), max_size=4)))
     parts = zip([0, *cuts], [*cuts, count], strict=True)
     return [
-        found_in(
-            activations[a:b], ids[a:b], positions[a:b], faults={2000 + k: f"bad {k}"}, decode_s=0.5, forward_s=0.25
-        )
+        found_in(activations[a:b], ids[a:b], positions[a:b], bad={2000 + k: f"bad {k}"}, decode_s=0.5, forward_s=0.25)
         for k, (a, b) in enumerate(parts)
     ]
 
 
 def assert_same(a: CallResult, b: CallResult) -> None:
     assert a.covered.tolist() == b.covered.tolist()
-    assert a.faults == b.faults
+    assert a.bad == b.bad
     for name in ("neurons", "keys", "positions"):
         x, y = getattr(a.candidates, name), getattr(b.candidates, name)
         assert x.dtype == y.dtype
@@ -63,10 +61,10 @@ def assert_same(a: CallResult, b: CallResult) -> None:
 
 
 @settings(deadline=None)
-@given(calls(), faults)
+@given(calls(), bad_images)
 def test_a_row_carries_everything(parts: list[CallResult], bad: dict[int, str]) -> None:
     for part in parts:
-        found = replace(part, faults=bad)
+        found = replace(part, bad=bad)
         row = found.to_row()
         assert (len(row), row.schema) == (1, SCHEMA)
         assert_same(CallResult.from_rows(row), found)
@@ -87,29 +85,29 @@ def state(parts: list[pa.Table], depth: int) -> RunningState:
 
 @settings(deadline=None)
 @given(calls(), st.integers(1, 6), st.randoms(use_true_random=False))
-def test_a_tree_level_changes_nothing_but_how_much_is_sent(parts: list[CallResult], depth: int, random: Any) -> None:
-    """Whichever rows it merges, in whatever order they then come, and if one of them comes twice."""
+def test_a_tree_level_only_changes_how_much_is_sent(parts: list[CallResult], depth: int, random: Any) -> None:
+    """Whichever rows it merges, in any order, and even if one of its rows arrives twice."""
     rows = [part.to_row() for part in parts]
     plain = state(rows, depth)
     random.shuffle(rows)
     cut = random.randint(0, len(rows))
     groups = [pa.concat_tables(group) for group in (rows[:cut], rows[cut:]) if group]
-    merged = [TreeLevel(depth)(group) for group in groups]
+    merged = [merge_rows(group, depth) for group in groups]
     assert all(len(row) == 1 for row in merged)
     tree = state([*merged, merged[0]], depth)
-    assert tree.rankings.keys.tolist() == plain.rankings.keys.tolist()
-    assert tree.rankings.positions.tolist() == plain.rankings.positions.tolist()
+    assert tree.rankings().keys.tolist() == plain.rankings().keys.tolist()
+    assert tree.rankings().positions.tolist() == plain.rankings().positions.tolist()
     assert tree.covered.tolist() == plain.covered.tolist()
     assert tree.quarantine == plain.quarantine
     assert sum(len(CallResult.from_rows(row).candidates) for row in merged) <= len(merged) * NEURONS * depth
     sent = state(merged, depth)
-    assert sent.candidates_sent == plain.candidates_sent  # what actors have sent counts, not what came through
+    assert sent.candidates_sent == plain.candidates_sent  # what the actors sent, not what arrived
     assert (sent.decode_s, sent.forward_s) == (plain.decode_s, plain.forward_s)
 
 
 @settings(deadline=None)
 @given(calls(), st.integers(1, 6))
-def test_the_folded_state_is_the_reference_s(parts: list[CallResult], depth: int) -> None:
+def test_the_folded_state_equals_the_reference(parts: list[CallResult], depth: int) -> None:
     folded = state([part.to_row() for part in parts], depth)
     for neuron in range(NEURONS):
         entries = []
@@ -120,15 +118,15 @@ def test_the_folded_state_is_the_reference_s(parts: list[CallResult], depth: int
                 zip(one.activations[0].tolist(), one.ids[0].tolist(), one.positions[0].tolist(), strict=True)
             )
         ranked = reference.ranking([a for a, *_ in entries], [i for _, i, _ in entries], depth)
-        kept = folded.rankings.ids[neuron] >= 0
-        assert folded.rankings.ids[neuron][kept].tolist() == [entries[j][1] for j in ranked]
-        assert folded.rankings.positions[neuron][kept].tolist() == [entries[j][2] for j in ranked]
+        kept = folded.rankings().ids[neuron] >= 0
+        assert folded.rankings().ids[neuron][kept].tolist() == [entries[j][1] for j in ranked]
+        assert folded.rankings().positions[neuron][kept].tolist() == [entries[j][2] for j in ranked]
 
 
 @settings(deadline=None)
 @given(st.lists(calls(), min_size=1, max_size=4), st.integers(1, 6))
-def test_a_large_state_is_folded_for_several_finds_at_a_time_and_is_the_same(scan: list, depth: int) -> None:
-    """Nothing is left out of what is asked for while finds still wait, and they never wait for long."""
+def test_a_large_state_folds_several_results_at_a_time_and_is_the_same(scan: list, depth: int) -> None:
+    """Rankings and snapshots include results that wait, and these never wait for long."""
     rows = [part.to_row() for parts in scan for part in parts]
     plain = state(rows, depth)
     with pytest.MonkeyPatch.context() as patch:
@@ -142,12 +140,12 @@ def test_a_large_state_is_folded_for_several_finds_at_a_time_and_is_the_same(sca
             assert waited < 8
         half = rows[: len(rows) // 2]
         snapshot = state(half, depth).arrays()
-    assert RunningState.from_arrays(snapshot).rankings.keys.tolist() == state(half, depth).rankings.keys.tolist()
-    assert large.rankings.keys.tolist() == plain.rankings.keys.tolist()
-    assert large.rankings.positions.tolist() == plain.rankings.positions.tolist()
+    assert RunningState.from_arrays(snapshot).rankings().keys.tolist() == state(half, depth).rankings().keys.tolist()
+    assert large.rankings().keys.tolist() == plain.rankings().keys.tolist()
+    assert large.rankings().positions.tolist() == plain.rankings().positions.tolist()
 
 
-def test_finds_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> None:
     few = [found_in(np.ones((1, NEURONS), np.float32), np.array([k]), np.zeros((1, NEURONS), int)) for k in range(9)]
     small = RunningState.empty(NEURONS, 100, 9)
     assert [small.take(each) for each in few] == [True] * 9
@@ -155,7 +153,7 @@ def test_finds_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("raysel.pipeline.scan.state._IMAGES_AT_ONCE", 8)
     large = RunningState.empty(NEURONS, 100, 9)
     assert [large.take(each) for each in few] == [False] * 7 + [True, False]
-    assert (large.rankings.ids >= 0).sum() == 9 * NEURONS
+    assert (large.rankings().ids >= 0).sum() == 9 * NEURONS
     assert large.take(found_in(np.ones((13, NEURONS), np.float32), np.arange(13) % 9, np.zeros((13, NEURONS), int)))
 
 
@@ -167,25 +165,23 @@ def test_more_images_than_a_ranking_can_number_are_refused_before_anything_is_al
         RunningState.empty(NEURONS, 10, 2**32 + 1)
 
 
-def test_what_is_missing() -> None:
+def test_missing_images() -> None:
     folded = RunningState.empty(NEURONS, 3, 8)
     assert folded.missing().tolist() == list(range(8))
     ids = np.array([6, 1, 2])
     shape = (3, NEURONS)
-    folded.take(
-        found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image", 0: "empty"})
-    )
+    folded.take(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), bad={4: "no image", 0: "empty"}))
     assert folded.missing().tolist() == [3, 5, 7]
     assert folded.done == 5
-    folded.take(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), faults={4: "no image"}))
-    assert (folded.done, folded.missing().tolist()) == (5, [3, 5, 7])  # a replay covers nothing twice
+    folded.take(found_in(np.ones(shape, np.float32), ids, np.zeros(shape, np.int32), bad={4: "no image"}))
+    assert (folded.done, folded.missing().tolist()) == (5, [3, 5, 7])  # a call that ran again covers nothing twice
     folded.take(CallResult(np.array([3, 5, 7]), {}, Candidates.none()))
     assert len(folded.missing()) == 0
 
 
 @pytest.mark.parametrize("covered_first", [True, False])
-def test_an_image_that_could_be_used_once_is_no_fault(covered_first: bool) -> None:
-    """Whatever went wrong with it at another attempt; nothing is counted twice."""
+def test_an_image_that_could_be_used_once_is_not_bad(covered_first: bool) -> None:
+    """Whatever happened at another attempt; it is counted once."""
     folded = RunningState.empty(NEURONS, 3, 2)
     used, refused = (
         CallResult(np.array([1]), {}, Candidates.none()),
@@ -197,51 +193,51 @@ def test_an_image_that_could_be_used_once_is_no_fault(covered_first: bool) -> No
 
 
 @pytest.mark.parametrize(("calls", "least", "most"), [(0, 1, 1), (1, 1, 1), (127, 1, 1), (128, 2, 2), (10**6, 2, 16)])
-def test_short_runs_have_no_tree_level_and_long_ones_a_narrow_one(calls: int, least: int, most: int) -> None:
-    assert least <= fan_in(calls, 128 * 2_000) <= most
+def test_short_runs_have_no_tree_level_and_long_runs_merge_few_rows(calls: int, least: int, most: int) -> None:
+    assert least <= rows_per_merge(calls, 128 * 2_000) <= most
 
 
 @given(st.integers(0, 10**7), st.integers(0, 1000), st.integers(0, 10**8))
-def test_longer_runs_merge_no_fewer_and_larger_networks_no_more(calls: int, more: int, candidates: int) -> None:
-    assert 1 <= fan_in(calls, candidates) <= fan_in(calls + more, candidates)
-    assert fan_in(calls, candidates + more) <= fan_in(calls, candidates)
+def test_longer_runs_merge_no_fewer_rows_and_larger_networks_no_more(calls: int, more: int, candidates: int) -> None:
+    assert 1 <= rows_per_merge(calls, candidates) <= rows_per_merge(calls + more, candidates)
+    assert rows_per_merge(calls, candidates + more) <= rows_per_merge(calls, candidates)
 
 
 @given(st.integers(0, 10**7), st.integers(1, 100_000))
-def test_what_a_tree_level_reads_is_bounded(calls: int, neurons: int) -> None:
-    """A gigabyte at 16 bytes a candidate; where one call has more than that there is no such level."""
-    rows = fan_in(calls, 128 * neurons)
+def test_a_tree_level_reads_at_most_a_gigabyte(calls: int, neurons: int) -> None:
+    """At 16 bytes per candidate. If one call already has more, there is no tree level."""
+    rows = rows_per_merge(calls, 128 * neurons)
     assert rows == 1 or rows * 128 * neurons * 16 <= 1 << 30
 
 
-def test_a_tree_level_holds_only_some_of_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_level_holds_only_some_candidates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, depth, held = 16, 4, []
     random = np.random.default_rng(1)
     rows = [
         found_in(random.random((8, NEURONS), np.float32), np.arange(8) + 8 * k, np.zeros((8, NEURONS), int)).to_row()
         for k in range(calls)
     ]
-    at_once = TreeLevel(depth)(pa.concat_tables(rows))
-    thinning = found_module.thin
+    at_once = merge_rows(pa.concat_tables(rows), depth)
+    thinning = call_result.thin
 
     def thin(candidates: Candidates, depth: int) -> Candidates:
         held.append(len(candidates))
         return thinning(candidates, depth)
 
-    monkeypatch.setattr(found_module, "thin", thin)
-    monkeypatch.setattr(found_module, "_AT_ONCE", 10 * NEURONS)
-    bit_by_bit = TreeLevel(depth)(pa.concat_tables(rows))
+    monkeypatch.setattr(call_result, "thin", thin)
+    monkeypatch.setattr(call_result, "_AT_ONCE", 10 * NEURONS)
+    bit_by_bit = merge_rows(pa.concat_tables(rows), depth)
     assert max(held) <= (10 + 8 + depth) * NEURONS
     assert len(held) > 4
     one, other = state([at_once], depth), state([bit_by_bit], depth)
-    assert one.rankings.keys.tolist() == other.rankings.keys.tolist()
+    assert one.rankings().keys.tolist() == other.rankings().keys.tolist()
     assert one.candidates_sent == other.candidates_sent == calls * 8 * NEURONS
 
 
-def test_rows_taken_together_are_as_stale_as_the_stalest_floor_among_them() -> None:
+def test_merged_rows_count_as_selected_by_the_oldest_of_their_cutoffs() -> None:
     rows = [
-        CallResult(np.array([k]), {}, Candidates.none(), floor_images=images).to_row()
+        CallResult(np.array([k]), {}, Candidates.none(), cutoff_images=images).to_row()
         for k, images in enumerate((7, 3, 9))
     ]
-    assert CallResult.from_rows(pa.concat_tables(rows)).floor_images == 3
-    assert CallResult.from_rows(TreeLevel(4)(pa.concat_tables(rows))).floor_images == 3
+    assert CallResult.from_rows(pa.concat_tables(rows)).cutoff_images == 3
+    assert CallResult.from_rows(merge_rows(pa.concat_tables(rows), 4)).cutoff_images == 3

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import pytest
 
 from raysel.pipeline.scan.pool import ActorPool, DataContext, PoolSizeChanged, PoolWatch, watch_pool
+from tests.pipeline.conftest import Clock
 
 POOL = ActorPool(actors=3, wanted=4, gpu=False, patience_s=60.0)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
 
 
 @pytest.fixture

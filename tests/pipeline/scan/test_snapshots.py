@@ -1,8 +1,7 @@
-"""The running state at rest, and what keeping it costs."""
+"""Snapshots of the running state, and how much of the time they take."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,17 @@ from numpy.random import default_rng
 from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.neurons import Rankings
-from raysel.pipeline.scan.simulation import MergeLoad, simulate_merge
+from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
 from raysel.pipeline.scan.state import SHARE_OF_TIME, RunningState, Snapshots
 from raysel.store import put_snapshot
-
-
-class Clock:
-    """Time that goes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.pipeline.conftest import Clock
 
 
 class Held:
-    """A lock that is ours."""
+    """A lock that is held."""
 
     def confirm(self) -> None:
-        """It is."""
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
+        """Does nothing."""
 
 
 def some_state() -> RunningState:
@@ -47,26 +30,26 @@ def some_state() -> RunningState:
     state.covered[default_rng(0).permutation(1000)[:300]] = True
     state.quarantine[999] = "no image"
     state.covered[999] = False
-    state.rankings.keys[:, 0] = default_rng(1).integers(0, 2**62, 7)
-    state.rankings.positions[:, 0] = 3
-    state.candidates_sent, state.floor_lag, state.decode_s = 123_456_789_012, 17, 1.5
+    state.rankings().keys[:, 0] = default_rng(1).integers(0, 2**62, 7)
+    state.rankings().positions[:, 0] = 3
+    state.candidates_sent, state.cutoff_lag, state.decode_s = 123_456_789_012, 17, 1.5
     return state
 
 
-def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     state, snapshots = some_state(), Snapshots(Folder.at(tmp_path), "scan", 30, Held())  # type: ignore[arg-type]
     assert snapshots.load() is None
     snapshots.put(state)
     back = snapshots.load()
     assert back is not None
-    assert back.rankings.keys.tolist() == state.rankings.keys.tolist()
-    assert back.rankings.positions.tolist() == state.rankings.positions.tolist()
+    assert back.rankings().keys.tolist() == state.rankings().keys.tolist()
+    assert back.rankings().positions.tolist() == state.rankings().positions.tolist()
     assert back.missing().tolist() == state.missing().tolist()
-    assert (back.quarantine, back.candidates_sent, back.floor_lag) == (state.quarantine, 123_456_789_012, 17)
+    assert (back.quarantine, back.candidates_sent, back.cutoff_lag) == (state.quarantine, 123_456_789_012, 17)
     assert Snapshots(Folder.at(tmp_path), "another scan", 30, Held()).load() is None  # type: ignore[arg-type]
 
 
-def test_who_has_lost_the_lock_puts_no_state(tmp_path: Path) -> None:
+def test_a_run_that_lost_its_lock_saves_nothing(tmp_path: Path) -> None:
     class Lost:
         def confirm(self) -> None:
             raise RayselError("the lock was lost")
@@ -76,8 +59,8 @@ def test_who_has_lost_the_lock_puts_no_state(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.npz")) == []
 
 
-def test_a_damaged_snapshot_is_none(tmp_path: Path) -> None:
-    """Every byte may be wrong, and the end may be missing: then the state is the one that was put, or there is none."""
+def test_a_damaged_snapshot_is_not_loaded(tmp_path: Path) -> None:
+    """With any wrong byte, or cut anywhere, `load` returns None or the state that was saved."""
     state, folder = some_state(), Folder.at(tmp_path)
     snapshots = Snapshots(folder, "scan", 30, Held())  # type: ignore[arg-type]
     snapshots.put(state)
@@ -91,13 +74,15 @@ def test_a_damaged_snapshot_is_none(tmp_path: Path) -> None:
         back = snapshots.load()
         refused += back is None
         if back is not None:
-            assert back.rankings.keys.tolist() == state.rankings.keys.tolist()
+            assert back.rankings().keys.tolist() == state.rankings().keys.tolist()
             assert back.missing().tolist() == state.missing().tolist()
     assert refused > len(damaged) / 2
 
 
-def test_snapshots_take_a_twentieth_of_the_time(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts that take 9 s are put every 3 min, and not every 30 s."""
+def test_slow_snapshots_take_a_twentieth_of_the_time(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 9 s, so they are saved every 3 minutes and not every 30 s."""
     spent = 0.0
 
     def slow(*_: Any) -> None:
@@ -113,7 +98,7 @@ def test_snapshots_take_a_twentieth_of_the_time(tmp_path: Path, clock: Clock, mo
     assert 0 < spent / 3600 <= SHARE_OF_TIME
 
 
-def test_quick_snapshots_are_put_as_often_as_asked(tmp_path: Path, clock: Clock) -> None:
+def test_quick_snapshots_are_saved_as_often_as_asked(tmp_path: Path, clock: Clock) -> None:
     snapshots = Snapshots(Folder.at(tmp_path), "scan", 30, Held())  # type: ignore[arg-type]
     file, times = tmp_path / "runs" / "scan" / "state.npz", []
     for _ in range(200):
@@ -125,19 +110,19 @@ def test_quick_snapshots_are_put_as_often_as_asked(tmp_path: Path, clock: Clock)
     assert times == [30, 60, 90, 120, 150, 180]
 
 
-def test_an_entry_takes_twelve_bytes_in_memory_and_at_rest(tmp_path: Path) -> None:
-    rankings = RunningState.empty(1000, 400, 1_281_167).rankings
+def test_an_entry_takes_twelve_bytes_in_memory_and_in_a_snapshot(tmp_path: Path) -> None:
+    rankings = RunningState.empty(1000, 400, 1_281_167).rankings()
     assert (rankings.keys.nbytes + rankings.positions.nbytes) / rankings.keys.size == 12
     put_snapshot(Folder.at(tmp_path), "x", RunningState.empty(1000, 400, 1_281_167).arrays())
     assert (tmp_path / "x").stat().st_size < 1000 * 400 * 12 + 1_281_167 / 8 + 4096
 
 
 @pytest.mark.parametrize(("neurons", "depth"), [(2000, 100), (200, 400)])
-def test_candidates_of_a_large_scan_are_the_formula_s(neurons: int, depth: int, tmp_path: Path) -> None:
-    """At most 1.3 times ``C (depth (1 + ln(n / depth)) + s)``, which is written out again here."""
+def test_a_large_scan_sends_as_many_candidates_as_the_formula(neurons: int, depth: int, tmp_path: Path) -> None:
+    """At most 1.3 times ``C (depth (1 + ln(n / depth)) + s)``."""
     load = MergeLoad(images=100_000, neurons=neurons, depth=depth)
-    carried = simulate_merge(load, tmp_path)
+    figures = simulate_merge(load, tmp_path)
     dispatched = load.lag_images + load.row_images
     formula = neurons * (depth * (1 + np.log(load.images / depth)) + dispatched)
-    assert carried.bound <= formula * 1.001
-    assert 0.5 * formula < carried.candidates <= 1.3 * formula
+    assert figures.bound <= formula * 1.001
+    assert 0.5 * formula < figures.candidates <= 1.3 * formula

@@ -1,0 +1,51 @@
+"""Where a scan decodes, and how many actors of which size it has. The result does not depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raysel.config import ScanConfig
+from raysel.errors import RayselError
+from raysel.pipeline.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class ScanLayout:
+    """The actors of a scan."""
+
+    workers: int
+    """Actors in the pool."""
+    batch: int
+    """Images in one forward."""
+    gpu: bool
+    """True: each actor holds a GPU, and CPU tasks decode. False: the actors decode for themselves."""
+    device: str
+    """``cuda``, or ``cpu``, which tests also use beside a pretended GPU."""
+
+    @classmethod
+    def of(cls, config: ScanConfig, cluster: Cluster) -> ScanLayout:
+        """The layout that the configuration asks for on this cluster.
+
+        Raises:
+            RayselError: the cluster has fewer GPUs or CPUs than there are to be actors.
+        """
+        if config.gpus:
+            if config.gpus > cluster.gpus:
+                raise RayselError(
+                    f"--gpus {config.gpus}, but the cluster has {cluster.gpus}: ask for at most that many"
+                )
+            device = "cuda" if config.device == "auto" else config.device
+            return cls(config.gpus, forward_batch(config), gpu=True, device=device)
+        if cluster.cpus < 1:
+            raise RayselError("the cluster has no CPU to scan on")
+        workers = config.workers or cluster.cpus
+        if workers > cluster.cpus:
+            raise RayselError(
+                f"--workers {workers}, but the cluster has {cluster.cpus} CPUs: ask for at most that many"
+            )
+        return cls(workers, forward_batch(config), gpu=False, device="cpu")
+
+
+def forward_batch(config: ScanConfig) -> int:
+    """Images in one forward: few on a CPU, to stay in its cache; many on a GPU, to fill it."""
+    return config.batch_size or (64 if config.gpus else 16)
