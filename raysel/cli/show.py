@@ -11,6 +11,7 @@ import typer
 from raysel.cli import arguments
 from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
 from raysel.errors import RayselError
+from raysel.report import draw_portrait
 from raysel.store import Index, Neuron, neuron_address, open_index
 
 _TOP_CLASSES = 10
@@ -46,9 +47,6 @@ def show(
 def _write_picture(neuron: Neuron, out: Path) -> None:
     if neuron.row["dead"]:
         raise RayselError(f"{neuron.address} is dead, no image activates it: there is no picture to write")
-    # Drawing needs fonts, which take their time to load: only who wants a picture waits for them.
-    from raysel.cli.portrait import draw_portrait
-
     data = io.BytesIO()
     draw_portrait(neuron).save(data, "PNG")
     try:
