@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from raysel.cli.arguments import AsJson, IndexPlace
 from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
 from raysel.errors import RayselError
+from raysel.report import draw_portrait
 from raysel.store import Index, Neuron, neuron_address, open_index
 
 _TOP_CLASSES = 10
@@ -50,9 +51,6 @@ def show(
 def _write_picture(neuron: Neuron, out: Path) -> None:
     if neuron.row["dead"]:
         raise RayselError(f"{neuron.address} is dead: no image activates it, so there is no picture to write")
-    # Imported here: the fonts for drawing take a while to load.
-    from raysel.cli.portrait import draw_portrait
-
     data = io.BytesIO()
     draw_portrait(neuron).save(data, "PNG")
     try:

@@ -1,7 +1,7 @@
-"""What a neuron is selective to: one file per index, all alike.
+"""What a neuron is selective to: one module per index.
 
-An index is a module of this package that holds ``INDEX``, a `SelectivityIndex`. Nothing else knows of it: its columns
-appear in the index at rest, and its measure is taken, because the file is there.
+A module that defines ``INDEX``, a `SelectivityIndex`, is an index: it is found by its file, and no other code names it.
+Its columns appear in the neurons table, and its measure is taken for every neuron.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def _discover() -> tuple[SelectivityIndex, ...]:
     indexes = tuple(module.INDEX for module in modules if hasattr(module, "INDEX"))
     names = [column.name for index in indexes for column in index.columns]
     if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise TypeError(f"columns of more than one selectivity index: {', '.join(twice)}; rename them in one file")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise TypeError(f"columns of more than one selectivity index: {', '.join(repeated)}; rename them in one file")
     return indexes
 
 
 INDEXES: tuple[SelectivityIndex, ...] = _discover()
-"""Every index of this package, by name of its file."""
+"""Every index of this package, by the name of its module."""
 
 
 def columns() -> tuple[pa.Field, ...]:
@@ -36,7 +36,7 @@ def columns() -> tuple[pa.Field, ...]:
 
 
 def measure(evidence: Evidence) -> dict[str, Value]:
-    """Every index of one living neuron: a value for each of `columns`."""
+    """All indexes of one neuron that is not dead: a value for each of `columns`."""
     values: dict[str, Value] = {}
     for index in INDEXES:
         measured = index.measure(evidence)
@@ -45,5 +45,5 @@ def measure(evidence: Evidence) -> dict[str, Value]:
 
 
 def null_values() -> dict[str, Value]:
-    """The values of a dead neuron: null in each of `columns`."""
+    """The values of a dead neuron: None for each of `columns`."""
     return dict.fromkeys(column.name for column in columns())

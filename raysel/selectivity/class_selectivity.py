@@ -1,4 +1,4 @@
-"""Class selectivity (Eq. 3, 4): how few classes the images come from that activate a neuron most."""
+"""Class selectivity (Eq. 3, 4): from how few classes the images come that activate a neuron most."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value, column
 
-_TOLERANCE = 1e-9  # of sums of shares against a threshold
-_COUNTS_FROM = 0.1  # share from which a class counts in the population code
+_TOLERANCE = 1e-9
+"""Rounding error allowed when a sum of shares is compared with a threshold."""
+_MIN_SHARE = 0.1
+"""Minimum share of a class that counts in the population code."""
 
 
 def class_selectivity(evidence: Evidence) -> dict[str, Value]:
-    """Eq. 4 with its classes, the population code, and what chance alone would give.
+    """Eq. 4 with its classes, the population code, and the value expected by chance.
 
-    Images without a label take no part: N is the number of labelled ones. All null where there are none; gamma is null
-    for N = 1; chance and excess only for a threshold of 1.
+    Images without a label are ignored: N is the number of labeled images. All values are None if N = 0. Gamma is None
+    if N = 1; chance and excess are None if N = 1 or the class threshold is not 1.
     """
     n = int(np.count_nonzero(evidence.labels >= 0))
     if n == 0:
@@ -38,7 +40,7 @@ def class_selectivity(evidence: Evidence) -> dict[str, Value]:
         "class_chance": chance,
         "class_excess": _excess(gamma, chance),
         "n_classes": m,
-        "population_code": int(np.count_nonzero(shares >= _COUNTS_FROM - _TOLERANCE)),
+        "population_code": int(np.count_nonzero(shares >= _MIN_SHARE - _TOLERANCE)),
         "label": classes[0]["label"],
         "label_share": classes[0]["share"],
         "classes": classes,
@@ -48,20 +50,20 @@ def class_selectivity(evidence: Evidence) -> dict[str, Value]:
 def class_shares(
     weights: NDArray[np.float64], labels: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Eq. 3: the classes among the images and their share f of the activation, largest first, ties by class number.
+    """Eq. 3: the classes of the images and their share f of the activation, largest first, ties by class number.
 
     Args:
         weights: float64 [N], relative activations.
-        labels: int [N], class numbers; images of -1 take no part.
+        labels: int [N], class numbers; images with -1 are ignored.
 
     Returns:
-        int64 [M'] class numbers and float64 [M'] shares, of sum 1.
+        int64 [C] class numbers and float64 [C] shares, whose sum is 1.
     """
     by_class: dict[int, list[float]] = {}
     for label, weight in zip(labels.tolist(), weights.tolist(), strict=True):
         if label >= 0:
             by_class.setdefault(label, []).append(weight)
-    # fsum rounds once: the order of the images cannot make or break a tie.
+    # fsum rounds once, so ties between classes do not depend on the order of the images.
     sums = {label: math.fsum(of_class) for label, of_class in by_class.items()}
     total = math.fsum(weight for of_class in by_class.values() for weight in of_class)
     ordered = sorted(sums, key=lambda label: (-sums[label], label))
@@ -69,7 +71,7 @@ def class_shares(
 
 
 def chance_level(n: int, class_sizes: NDArray[np.int64]) -> float | None:
-    """gamma to be expected of N = `n` images drawn at random from classes of these sizes; None for N = 1.
+    """Expected gamma of N = `n` images drawn at random from classes of these sizes; None if N = 1.
 
     ``E[M] = sum_c (1 - C(n - n_c, N) / C(n, N))`` and ``chance = (N - E[M]) / (N - 1)``.
     """
@@ -78,13 +80,13 @@ def chance_level(n: int, class_sizes: NDArray[np.int64]) -> float | None:
 
 @lru_cache(maxsize=1024)
 def _chance_level(n: int, class_sizes: bytes) -> float:
-    sizes, how_often = np.unique(np.frombuffer(class_sizes, dtype=np.int64), return_counts=True)
-    images = int(sizes @ how_often)
-    # C(n - n_c, N) / C(n, N) is the product over i < N of (n - n_c - i) / (n - i): the draws that all miss the class.
+    sizes, occurrences = np.unique(np.frombuffer(class_sizes, dtype=np.int64), return_counts=True)
+    images = int(sizes @ occurrences)
+    # C(n - n_c, N) / C(n, N), the chance that no draw hits the class, is the product over i < N of 1 - n_c / (n - i).
     left = images - np.arange(n, dtype=np.float64)
     with np.errstate(divide="ignore"):
         missed = np.exp(np.log1p(np.maximum(-sizes[:, None] / left, -1.0)).sum(axis=1))
-    expected = float(how_often @ (1 - missed))
+    expected = float(occurrences @ (1 - missed))
     return (n - expected) / (n - 1)
 
 
@@ -98,14 +100,16 @@ INDEX = SelectivityIndex(
     name="class",
     columns=(
         column(
-            "class_selectivity", pa.float64(), "Class selectivity gamma, 0 (a class per image) to 1 (one class): Eq. 4"
+            "class_selectivity",
+            pa.float64(),
+            "Class selectivity gamma, 0 (as many classes as images) to 1 (one class): Eq. 4",
         ),
-        column("class_chance", pa.float64(), "gamma to be expected of as many images drawn at random"),
-        column("class_excess", pa.float64(), "gamma above chance: (gamma - chance) / (1 - chance)"),
-        column("n_classes", pa.int32(), "M of Eq. 4: the classes that hold the threshold's share of the activation"),
-        column("population_code", pa.int32(), "How many classes hold at least a tenth of the activation"),
-        column("label", pa.string(), "Label of the class that holds most of the activation"),
-        column("label_share", pa.float64(), "Share f of the activation that this class holds: Eq. 3"),
+        column("class_chance", pa.float64(), "Expected gamma of as many images drawn at random"),
+        column("class_excess", pa.float64(), "Gamma above chance: (gamma - chance) / (1 - chance)"),
+        column("n_classes", pa.int32(), "M of Eq. 4: fewest classes whose shares reach the threshold"),
+        column("population_code", pa.int32(), "Number of classes with at least a tenth of the activation"),
+        column("label", pa.string(), "Label of the class with the largest share of the activation"),
+        column("label_share", pa.float64(), "Share f of the activation of this class: Eq. 3"),
         column(
             "classes",
             pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())])),

@@ -1,4 +1,4 @@
-"""What an index of selectivity is measured from, and what such an index is."""
+"""The input of a selectivity index, and what an index consists of."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from raysel.config import DeriveConfig
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one living neuron. h x w are the pixels of its feature, N the images that built it."""
+    """What is known about one neuron that is not dead. Its feature has h x w pixels, built from N images."""
 
     feature: NDArray[np.float64]
     """float64 [h, w, 3], RGB in 0..1: the neuron feature (Eq. 1)."""
     count: NDArray[np.integer]
-    """int [h, w]: how many crops show the pixel, 0..N."""
+    """int [h, w], 0..N: how many crops show each pixel."""
     sigma: NDArray[np.float64]
-    """float64 [h, w], 0..0.5: deviation between the crops that show the pixel, in the feature's units."""
+    """float64 [h, w], 0..0.5: standard deviation over the crops that show the pixel, in the feature's units."""
     weights: NDArray[np.float64]
     """float64 [N], in rank order: relative activations w, in (0, 1]."""
     labels: NDArray[np.integer]
-    """int [N], in rank order: each image's class, a number into `class_labels`; -1 for an image without a label."""
+    """int [N], in rank order: each image's class, an index into `class_labels`; -1 for an image without a label."""
     class_labels: Sequence[str]
-    """[K], sorted, so that the order of numbers is the order of labels."""
+    """[K], sorted, so that the order of class numbers is the order of labels."""
     class_sizes: NDArray[np.int64]
-    """int64 [K]: labelled images of each class in the whole source."""
+    """int64 [K]: labeled images of each class in the whole source."""
     derive: DeriveConfig
-    """The options of the run."""
+    """Options of the run."""
 
     @property
     def n(self) -> int:
@@ -41,20 +41,20 @@ class Evidence:
 
 
 Value = float | int | str | Sequence[Mapping[str, Any]] | None
-"""What a column holds for one neuron; None where the index says nothing."""
+"""Value of a column for one neuron; None if the index is not defined for it."""
 
 
 @dataclass(frozen=True)
 class SelectivityIndex:
-    """One way to tell what a neuron is selective to. A module of this package that holds one as ``INDEX`` is found."""
+    """One measure of what a neuron is selective to. A module of this package defines it as ``INDEX``."""
 
     name: str
     columns: tuple[pa.Field, ...]
-    """What it adds to a neuron's row; each with a ``description`` in its metadata."""
+    """Columns of the neurons table, each with a ``description`` in its metadata."""
     measure: Callable[[Evidence], Mapping[str, Value]]
-    """One value for each of `columns`, by name."""
+    """Returns a value for each of `columns`, by name."""
 
 
 def column(name: str, kind: pa.DataType, description: str) -> pa.Field:
-    """A nullable column with its description, as it stands in the index and in its table of columns."""
+    """A nullable column of the neurons table with its description."""
     return pa.field(name, kind, metadata={"description": description})

@@ -1,7 +1,7 @@
-"""Opponent color space: one axis of intensity, two of color.
+"""Opponent color space: one intensity axis and two color axes.
 
-Sources: ``authors`` is the definition in the public toolbox of the paper's authors; ``orthonormal`` is the usual
-orthonormal one. In both the intensity axis b of Eq. 2 is the first.
+``authors`` is the definition in the public toolbox of the paper's authors, ``orthonormal`` the usual orthonormal one.
+In both, the first axis is the intensity axis b of Eq. 2.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ORIGIN: dict[OpponentSpace, NDArray[np.float64]] = {
 
 
 def opponent(rgb: NDArray[np.float64], space: OpponentSpace) -> NDArray[np.float64]:
-    """RGB in 0..1 to (O1, O2, O3), float64 [..., 3].
+    """RGB in 0..1, float64 [..., 3], to (O1, O2, O3), float64 [..., 3].
 
     ``authors``: ``(R+G+B-1.5)/1.5, R-G, (R+G-2B)/2``. ``orthonormal``: ``(R+G+B)/sqrt3, (R-G)/sqrt2, (R+G-2B)/sqrt6``.
     """
@@ -38,5 +38,5 @@ def chroma(color: NDArray[np.float64]) -> float:
 
 
 def hue(color: NDArray[np.float64]) -> float:
-    """Angle of one opponent color, float64 [3], about the intensity axis: ``atan2(O3, O2)`` in degrees, -180..180."""
+    """Angle of one opponent color, float64 [3], around the intensity axis: ``atan2(O3, O2)``, degrees, -180..180."""
     return math.degrees(math.atan2(color[2], color[1]))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from raysel.cli.portrait import Layout, draw_portrait
-from raysel.store import Neuron
 from tests.store.synthetic import CLASS_NAMES, Layer, Synthetic, build
 from tests.typed import Ended, raysel_here
 
@@ -99,39 +96,6 @@ def test_the_picture_shows_feature_and_crops(made: Synthetic, tmp_path: Path, la
     left, top = 24, pixels.shape[0] - 24 - side * factor
     found = pixels[top : top + side * factor, left : left + side * factor].astype(float)
     np.testing.assert_allclose(found[mask], enlarged[mask], atol=1)
-
-
-@pytest.mark.parametrize(("crops", "size"), [(1, (48, 48)), (7, (7, 7)), (25, (45, 30)), (100, (40, 40))])
-def test_crops_lie_in_rank_order_beside_the_feature(crops: int, size: tuple[int, int]) -> None:
-    levels = [2 * rank for rank in range(crops)]
-    neuron = SimpleNamespace(
-        address="stem:0",
-        row={"n": crops, "rf_size": 9, "color_selectivity": 0.5, "class_selectivity": None, "class_chance": None},
-        classes=[],
-        picture=Image.new("RGBA", (10, 10), (250, 0, 0, 255)),
-        crops=[Image.new("RGB", size[::-1], (level, level, level)) for level in levels],
-    )
-    pixels = np.asarray(draw_portrait(cast(Neuron, neuron)))
-    layout = Layout.of(crops, 500)
-    left, top = 24 + 500 + 24, pixels.shape[0] - 24 - 500
-    assert (pixels[top : top + 500, 24 : 24 + 500] == (250, 0, 0)).all()
-    for rank, level in enumerate(levels):
-        line, column = divmod(rank, layout.columns)
-        middle = (
-            top + line * (layout.cell + 2) + layout.cell // 2,
-            left + column * (layout.cell + 2) + layout.cell // 2,
-        )
-        assert pixels[middle].tolist() == [level] * 3
-
-
-@pytest.mark.parametrize("crops", [1, 2, 9, 10, 37, 99, 100, 400])
-@pytest.mark.parametrize("height", [417, 432, 500])
-def test_the_grid_has_room_for_all_crops(crops: int, height: int) -> None:
-    layout = Layout.of(crops, height)
-    assert layout.rows * layout.columns >= crops
-    assert layout.width <= height
-    assert layout.rows * (layout.cell + 2) - 2 <= height
-    assert layout.cell >= 15
 
 
 @pytest.mark.parametrize(
