@@ -10,7 +10,7 @@ import pytest
 
 from raysel.config import RunConfig
 from raysel.store import Manifest
-from tests.end_to_end.runs import run, zoo_run
+from tests.end_to_end.runs import Event, notes, run, zoo_run
 from tests.pipeline.corpus import Sample, as_folder, as_tars, corpus, with_bad
 
 
@@ -32,6 +32,8 @@ class Indexed:
     config: RunConfig
     manifest: Manifest
     log: Path
+    events: list[Event]
+    """Of the log when the run had ended: tests that use the network add to it."""
 
     @property
     def out(self) -> Path:
@@ -61,4 +63,4 @@ def indexed(local_ray: None, images: Images, tmp_path_factory: pytest.TempPathFa
     config = zoo_run(root / "index", images.folder, root / "log", labor_s=0.1)
     outcome = run(config)
     assert outcome.computed
-    return Indexed(config, outcome.manifest, root / "log")
+    return Indexed(config, outcome.manifest, root / "log", notes(root / "log"))

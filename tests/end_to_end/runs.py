@@ -47,7 +47,11 @@ def table(out: str | Path, manifest: Manifest, name: str) -> Any:
     return pq.ParquetFile(Path(out) / manifest.data / name).read()
 
 
-def notes(log: Path) -> list[tuple[str, int, str, float, str]]:
-    """(event, process, actor or -, its GPUs, worker or driver) of every line of a log."""
+Event = tuple[str, int, str, float, str]
+"""(event, process, actor or -, its GPUs, worker or driver)"""
+
+
+def notes(log: Path) -> list[Event]:
+    """Every line of a log."""
     lines = [line.split() for line in log.read_text().splitlines()]
     return [(event, int(pid), actor, float(gpus), kind) for event, pid, actor, gpus, kind in lines]

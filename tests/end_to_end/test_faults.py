@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +81,30 @@ def test_a_network_that_is_dead(local_ray: None, images: Images, tmp_path: Path)
     assert outcome.manifest.counts.dead == outcome.manifest.counts.neurons == 4
     checked = verify(config.out, Sample(8, 2, 0))
     assert (checked.runs, checked.problems) == (0, [])
+
+
+def test_an_image_that_is_damaged_after_the_scan(
+    local_ray: None, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored, the run resumes."""
+    folder = Path(shutil.copytree(images.folder, tmp_path / "images"))
+    config = zoo_run(tmp_path / "index", str(folder), tmp_path / "log")
+    image, derive = folder / "amber" / "001.png", run_module.derive
+    whole, when = image.read_bytes(), image.stat()
+
+    def derive_after_damage(*arguments: Any) -> Any:
+        image.write_bytes(bytes(len(whole)))
+        return derive(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "derive", derive_after_damage)
+        with pytest.raises(
+            RayselError, match=r"^image 'amber/001\.png' of shard 'amber' cannot be decoded .*$"
+        ) as fault:
+            run(config)
+    assert "\n" not in str(fault.value)
+    image.write_bytes(whole)
+    os.utime(image, ns=(when.st_atime_ns, when.st_mtime_ns))
+    outcome = run(config)
+    assert outcome.computed
+    assert outcome.manifest.counters["scan.images"] == 0

@@ -25,7 +25,7 @@ def test_one_worker_and_single_images_a_call(indexed: Indexed, images: Images, t
 
 
 def test_cpu_actors_decode_for_themselves(indexed: Indexed, images: Images) -> None:
-    events = notes(indexed.log)
+    events = indexed.events
     forwards = [each for each in events if each[0] == FORWARD]
     actors = {actor for _, _, actor, _, _ in forwards}
     assert len(actors) == 2

@@ -11,10 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
+from raysel.errors import RayselError
 from raysel.images import ImagesList, Source, decode, open_source
 from raysel.pipeline.derive.inputs import BYTES_PER_GB, Cost, Inputs
 from tests.images.samples import contents, list_of
 from tests.pipeline.corpus import as_folder, as_tars, corpus
+from tests.small_disk import small_disk
 
 SIZE = (20, 12)
 PREPROCESSING = Preprocessing(resize=SIZE, crop=None)
@@ -110,6 +112,37 @@ def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) 
     assert inputs.parts(inputs.places, 3) == []
     inputs.gather(IDS)
     assert not any(disk.iterdir())
+
+
+def test_a_disk_without_space(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some images have a place there, the others are decoded whenever they are wanted."""
+    with small_disk(tmp_path / "small", 16) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        inputs, images = inputs_of(source, len(IDS))
+        (disk / "others").write_bytes(bytes(12 << 10))
+        assert 0 < inputs.places < len(IDS)
+        for part in inputs.parts(inputs.places, 3):
+            inputs.fill(part)
+        pixels, rows, spent = inputs.gather(IDS)
+        assert np.array_equal(pixels[rows], pixels_of(source, images, IDS))
+        assert spent.images_decoded == len(IDS) - inputs.places
+        inputs.remove()
+        assert [path.name for path in disk.iterdir()] == ["others"]
+
+
+@pytest.mark.parametrize("places", [len(IDS), 0])
+def test_an_image_that_is_damaged_after_the_scan(places: int, tmp_path: Path) -> None:
+    """It has the same size: only the decoder can find out."""
+    root = tmp_path / "images"
+    source = open_source(as_folder(corpus(per_class=7, unlabelled=3), root))
+    inputs, images = inputs_of(source, places + 0.5)
+    key = images.images["key"][int(IDS[3])].as_py()
+    (root / key).write_bytes(bytes((root / key).stat().st_size))
+    with pytest.raises(
+        RayselError, match=rf"^image '{key}' of shard '{key.split('/')[0]}' cannot be decoded \(.*run "
+    ) as e:
+        inputs.gather(IDS)
+    assert "\n" not in str(e.value)
 
 
 def test_nothing_wanted(source: Source) -> None:
