@@ -131,7 +131,7 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
 
 def _from_anywhere(path: str | None) -> str | None:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
-    if path is None or "://" in path or not Path(path).exists():
+    if not path or "://" in path or not Path(path).exists():
         return path and shown_uri(path)
     return str(Path(path).resolve())
 

@@ -48,7 +48,10 @@ def test_the_option_takes_precedence_over_the_environment(monkeypatch, given, en
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if environment:
         monkeypatch.setenv("RAY_ADDRESS", environment)
-    with pytest.raises(RayselError, match=f"no Ray cluster answers at {asked}"), connected(ClusterConfig(address=given)):
+    with (
+        pytest.raises(RayselError, match=f"no Ray cluster answers at {asked}"),
+        connected(ClusterConfig(address=given)),
+    ):
         pass
 
 
