@@ -1,4 +1,4 @@
-"""A neuron on one picture: its feature large, its crops beside it in rank order."""
+"""A picture of one neuron: its feature large, its crops beside it in rank order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raysel.store import Neuron
 _MARGIN = 24
 _GAP = 2
 _HEIGHT = 500
-"""At most, of the feature and of the grid of crops."""
+"""Largest height of the feature and of the grid of crops, in pixels."""
 _LEAST_ROWS = 3
 
 _PAPER, _INK, _SOFT = (255, 255, 255), (17, 24, 39), (107, 114, 128)
@@ -36,7 +36,7 @@ class Layout:
 
     @classmethod
     def of(cls, crops: int, height: int) -> Layout:
-        """The largest square cells of which a grid `height` pixels high, and no wider, has room for all crops."""
+        """The layout with the largest square cells that fits all crops into a square of side `height`, in pixels."""
         rows = _LEAST_ROWS
         while True:
             layout = cls(rows, ceil(crops / rows), (height - _GAP * (rows - 1)) // rows)
@@ -46,7 +46,11 @@ class Layout:
 
 
 def draw_portrait(neuron: Neuron) -> Image.Image:
-    """The picture of a neuron that is not dead: RGB, up to 500 pixels high below its title."""
+    """Draw a neuron that is not dead: an RGB picture, up to 500 pixels high below its title.
+
+    Raises:
+        ValueError: the neuron is dead.
+    """
     picture = neuron.picture
     if picture is None:
         raise ValueError(f"{neuron.address} is dead")
@@ -64,7 +68,7 @@ def draw_portrait(neuron: Neuron) -> Image.Image:
     for rank, crop in enumerate(crops):
         row, column = divmod(rank, layout.columns)
         x, y = left + column * (layout.cell + _GAP), top + row * (layout.cell + _GAP)
-        # Crops that reach past their image end in white: the frame tells that a cell is there.
+        # A crop that reaches past its image ends in white: the frame shows where its cell ends.
         pen.rectangle((x - 1, y - 1, x + layout.cell, y + layout.cell), _FRAME)
         cell = _fitted(crop, layout.cell)
         canvas.paste(cell, (x + (layout.cell - cell.width) // 2, y + (layout.cell - cell.height) // 2))
@@ -103,19 +107,19 @@ def _write(canvas: Image.Image, lines: list[_Line]) -> None:
 
 
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    # The fonts that matplotlib carries: Pillow's own has no Greek letters.
+    # Matplotlib's fonts, because Pillow's own has no Greek letters.
     return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", name)), size)
 
 
 def _on_checker(picture: Image.Image) -> Image.Image:
-    """The picture over a checkerboard of its own pixels, which shows through where no crop shows anything."""
+    """The picture over a checkerboard, which is visible where no crop shows anything."""
     rows, columns = np.indices((picture.height, picture.width))
     board = Image.fromarray(np.array(_CHECKER, np.uint8)[(rows + columns) % 2])
     return Image.alpha_composite(board.convert("RGBA"), picture).convert("RGB")
 
 
 def _enlarged(picture: Image.Image, height: int) -> Image.Image:
-    """By whole factors of pixels as far as they go, so that each pixel of the feature is a square of the same size."""
+    """Enlarge by the largest whole factor that fits, so that all pixels of the feature are squares of the same size."""
     factor = max(1, height // picture.height)
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 

@@ -1,4 +1,4 @@
-"""What a run leaves written about itself: the manifest."""
+"""The manifest of a run: its configuration, network, source, counts and timings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def recorded(
     derived: Derived,
     seconds: dict[str, float],
 ) -> Manifest:
-    """The manifest of a finished run; its list of files is still short of the tables. `taps`: as crops were cut."""
+    """The manifest of a finished run. Its list of files does not have the tables yet.
+
+    `taps` have the receptive fields that crops were cut to.
+    """
     return Manifest(
         scan_fingerprint=fingerprints.scan,
         index_fingerprint=fingerprints.index,
@@ -70,7 +73,7 @@ def recorded(
 
 
 def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
-    """Every tap with its theoretical field, and with the effective one where crops were cut to that."""
+    """Each tap with its theoretical receptive field, and the effective one if crops were cut to that."""
     records = {tap.layer: tap_record(tap) for tap in network.taps}
     for before, tap in zip(network.taps, cut, strict=True):
         if tap is not before:
@@ -84,7 +87,7 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
-    """The configuration as data that can be used again from any folder, without secrets."""
+    """The configuration as data, without secrets, that means the same in any folder."""
     record = {stage: asdict(_with_absolute_paths(getattr(config, stage))) for stage in _STAGES}
     record["source"]["images"] = shown_uri(source.uri)  # the source resolves globs, too
     return record
