@@ -1,7 +1,11 @@
-"""The README does what it says: its commands run, its Python runs, its table is the index's own."""
+"""The README does what it says: its commands run, its Python runs, its tables are those of the index and the options.
+
+``python -m tests.test_readme`` writes the table of options anew.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -15,11 +19,15 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from raysel.config import RunConfig
+from raysel.marks import options, tables
 from raysel.store import documented
 from tests.chaos.cluster import one_machine
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
+FILE = ROOT / "README.md"
+README = FILE.read_text()
+OPTIONS_TABLE = re.compile(r"(?<=<!-- options -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     shlex.split(line, comments=True)
@@ -111,7 +119,31 @@ def test_the_table_of_columns_is_the_index_s_own():
     assert told == own
 
 
+def options_table() -> str:
+    """Every option with its default and documentation, a line of its own before those of each table of the file."""
+    lines, found = ["| option | default | what it does |", "| --- | --- | --- |"], tables(RunConfig)
+    for table, kind in found.items():
+        if table:
+            lines.append(f"| **`[{table}]`** | | **{(kind.__doc__ or '').splitlines()[0]}** |")
+        for name, option in options(kind).items():
+            if f"{table}.{name}" not in found:
+                default = "" if option.default in (None, "") else f"`{json.dumps(option.default)}`"
+                lines.append(f"| `{name}` | {default} | {option.text} |".replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_options_is_that_of_config():
+    table = OPTIONS_TABLE.search(README)
+    assert table
+    assert table[0] == options_table(), "run: python -m tests.test_readme"
+    assert all(line.count("|") == 4 for line in table[0].splitlines())
+
+
 def test_the_folders_are_there():
     folders = re.findall(r"^\| (`[^|]+`) \|", README.partition("## Where things are")[2], re.MULTILINE)
     for name in re.findall(r"`([^`]+)`", " ".join(folders)):
         assert (ROOT / name).exists(), name
+
+
+if __name__ == "__main__":
+    FILE.write_text(OPTIONS_TABLE.sub(lambda _: options_table(), README, count=1))

@@ -16,6 +16,8 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
+_ROOT = Path(__file__).resolve().parents[1]
+
 COLORS = ("red", "green", "blue")
 IMAGES = 30
 NEURONS = 10
@@ -66,7 +68,7 @@ class Ended:
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Of a person who has set nothing for Ray, and keeps a network in `home`."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**own, "PYTHONPATH": str(home), "OMP_NUM_THREADS": "1", "COLUMNS": "100", **more}
+    return {**own, "PYTHONPATH": f"{home}:{_ROOT}", "OMP_NUM_THREADS": "1", "COLUMNS": "100", **more}
 
 
 def raysel(home: Path, *arguments: str, **more: str) -> Ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 
@@ -93,4 +94,5 @@ def _message(error: RayselError | CycloptsError) -> str:
         from raysel.cli.toml import problem
 
         text = problem(argument.tokens[0].keyword or argument.name, error.__cause__)  # type: ignore[arg-type]
+    text = re.sub(r"//[^/\s]*@", "//", text)  # the credentials of a URI
     return f"{text[:1].lower()}{text[1:]} (see {' '.join(['raysel', *(error.command_chain or ()), '--help'])})"

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from raysel.cli.arguments import AsJson
 from raysel.cli.toml import example as example_file
 from raysel.cli.toml import run_config
+from raysel.config import RunConfig
 from raysel.errors import RayselError
 
 
@@ -28,11 +29,9 @@ def config(
         check: Check a TOML file: its options must exist and have valid values.
     """
     if example is (check is not None):
-        raise RayselError("give either --example, or --check FILE: see raysel config --help")
-    checked = run_config({}, check)
-    if as_json:
-        print(json.dumps(asdict(checked)))
-    elif check:
-        print(f"{check} is valid")
+        raise RayselError("give either --example or --check FILE: see raysel config --help")
+    if check:
+        run_config({}, check)
+        print(json.dumps({"file": str(check), "valid": True}) if as_json else f"{check} is valid")
     else:
-        print(example_file())
+        print(json.dumps(asdict(RunConfig())) if as_json else example_file())

@@ -29,7 +29,7 @@ _SHOWN = (
     "population_code",
     "label",
 )
-"""Columns of the table for people, with the name of the label beside them; JSON and CSV have all, and no name."""
+"""Columns of the table for people, which also shows the name of the label. JSON and CSV have every column."""
 
 RangeText = Annotated[str | None, Parameter(metavar="MIN..MAX", allow_leading_hyphen=True)]
 
@@ -81,10 +81,10 @@ def find(
 
 
 def parse_range(text: str | None, option: str) -> Range | None:
-    """(least, most) of ``MIN..MAX``, ``MIN..`` or ``..MAX``; None for no text.
+    """Parse ``MIN..MAX``, ``MIN..`` or ``..MAX`` into (least, most), either of which may be None; None if no text.
 
     Raises:
-        RayselError: the text is none of these, or the range holds nothing.
+        RayselError: the text is not a range, or the range is empty.
     """
     if text is None:
         return None
@@ -93,5 +93,5 @@ def parse_range(text: str | None, option: str) -> Range | None:
         raise RayselError(f"{option} {text!r} is not a range: write MIN..MAX, MIN.. or ..MAX, such as 0.2..0.4")
     least, most = (None if bound is None else float(bound) for bound in match.groups())
     if least is not None and most is not None and least > most:
-        raise RayselError(f"{option} {text!r} holds nothing: the smaller number comes first")
+        raise RayselError(f"{option} {text!r} is empty: write the smaller number first")
     return least, most

@@ -46,7 +46,7 @@ def index(
 
 
 def print_outcome(outcome: Outcome, as_json: bool, seconds_now: dict[str, float]) -> None:
-    """The end of a run: one line of totals, or one JSON object.
+    """Print the totals of a run: one line, or one JSON object.
 
     Args:
         outcome: of the run.

@@ -66,7 +66,7 @@ def layers(
 
 
 def _for_people(row: dict[str, Any], bound: bool) -> dict[str, Any]:
-    """The map as 13 x 13, whole numbers without decimals, a size that is a bound with its sign."""
+    """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
     if bound:

@@ -39,6 +39,7 @@ def _preprocessing(_: Any, tokens: Sequence[Token]) -> Preprocessing:
 _SPELLED_OTHERWISE = {
     "out": Parameter(metavar="PATH"),
     "network": Parameter(metavar="NAME"),
+    "layers": Parameter(metavar="GLOB"),
     "network_args": Parameter(metavar="JSON", converter=json_object, accepts_keys=False, n_tokens=1),
     "preprocessing": Parameter(metavar="FILE", converter=_preprocessing, accepts_keys=False, n_tokens=1),
     "snapshot_every_s": Parameter(alias="--snapshot-every"),

@@ -20,12 +20,12 @@ _LONG_HEADING = 10
 
 
 def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of an Arrow table as JSON has them: see `plain_row`."""
+    """The rows of an Arrow table as JSON values: see `plain_row`."""
     return [plain_row(row, table.schema) for row in table.to_pylist()]
 
 
 def plain_row(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    """A row as JSON has it: float32 in their shortest spelling, null for what is not finite."""
+    """A row as JSON values: float32 in the shortest form, null for what is not finite."""
     return {name: _plain(value, _is_single(schema.field(name).type)) for name, value in row.items()}
 
 
@@ -42,12 +42,12 @@ def print_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: Sequence[str] = ()) -> None:
-    """A table that fits the terminal; elsewhere aligned text that never wraps.
+    """Print a table that fits the terminal, or aligned text that never wraps where there is no terminal.
 
     Args:
         columns: keys of the rows, from left to right.
         rows: one value per column.
-        spare: columns to do without, the first one first, where the terminal is too narrow for all.
+        spare: columns to omit, in this order, if the terminal is too narrow.
     """
     console = _console()
     if not console.is_terminal:
@@ -64,7 +64,7 @@ def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: S
 
 
 def spelled(value: Any) -> str:
-    """A value for people: about four figures, a dash for null."""
+    """A value for people: about four digits, a dash for null."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def spelled(value: Any) -> str:
         return _figures(value)
     if isinstance(value, list):
         return ", ".join(spelled(entry) for entry in value)
-    # Names come from files: what would move the cursor of a terminal is not shown as it is.
+    # Names come from files: control characters could steer the terminal.
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
 
 

@@ -23,12 +23,12 @@ DERIVE_VERSION = 1
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Hexadecimal digests. The same fingerprint means the same content, whatever cluster computed it."""
+    """Hexadecimal digests. The same fingerprint means the same content, whichever cluster computed it."""
 
     scan: str
-    """Of weights, operations, taps, preprocessing, decoder, dtype, shape of a forward, images list and depth."""
+    """Digest of weights, operations, taps, preprocessing, decoder, dtype, batch shape, images list and depth."""
     index: str
-    """Of the scan, the labels and the options of derive."""
+    """Digest of the scan fingerprint, the labels and the options marked `Enters.INDEX`."""
 
     @classmethod
     def of(cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table) -> Fingerprints:

@@ -1,4 +1,4 @@
-"""What a run records about itself: the manifest."""
+"""The manifest of a run: its configuration, network, source, counts and timings."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
 
 
 def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
-    """Every tap with its theoretical field, and with the effective one where crops were cut to that."""
+    """Each tap with its theoretical receptive field, and the effective one if crops were cut to that."""
     records = {tap.layer: tap_record(tap) for tap in network.taps}
     for before, tap in zip(network.taps, cut, strict=True):
         if tap is not before:
@@ -77,7 +77,7 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
-    """The configuration as data that can be used again from any folder, without secrets."""
+    """The configuration as data, without secrets, that means the same in any folder."""
     record = {stage: asdict(_with_absolute_paths(getattr(config, stage))) for stage in _STAGES}
     record["source"]["images"] = redact_uri(source.uri)  # the source resolves globs, too
     return record
@@ -123,7 +123,7 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
 
 def _from_anywhere(path: str | None) -> str | None:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
-    if path is None or "://" in path or not Path(path).exists():
+    if not path or "://" in path or not Path(path).exists():
         return path and redact_uri(path)
     return str(Path(path).resolve())
 

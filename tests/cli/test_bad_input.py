@@ -214,6 +214,13 @@ def test_a_command_that_is_none(type_here):
     assert "index" in fault
 
 
+def test_a_misplaced_uri_keeps_its_secret(type_here):
+    for arguments in (["index", "s3://key:secret@bucket/images"], ["s3://key:secret@bucket/images"]):
+        fault = type_here(*arguments).fault
+        assert "secret" not in fault
+        assert "s3://bucket/images" in fault
+
+
 def test_debug_shows_where_it_arose(type_here):
     for arguments in (["--debug", "index"], ["index", "--debug"]):
         ended = type_here(*arguments, "--network", "tiny_network:tiny", "--images", "nowhere", "--out", "out")

@@ -1,0 +1,109 @@
+"""What the marks on the options promise: which fingerprint changes with an option, and which paths become absolute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from raysel.config import Preprocessing, RunConfig, ScanConfig
+from raysel.images import DECODER
+from raysel.marks import PATH, Enters, marked, options
+from raysel.pipeline.fingerprint import SCAN_VERSION, Fingerprints
+from raysel.pipeline.record import differences, plain
+from tests.options import OPTIONS, STAGES, another_value, with_option
+
+NETWORK: Any = SimpleNamespace(weights_digest="weights", graph_digest="graph", taps=(), preprocessing=Preprocessing())
+IMAGES: Any = SimpleNamespace(digest="images", images=pa.table({"label": ["a", None, "b"]}))
+CLASSES = pa.table({"label": ["a", "b"]})
+
+
+def fingerprints(config: RunConfig) -> Fingerprints:
+    return Fingerprints.of(config, NETWORK, IMAGES, CLASSES)
+
+
+def test_every_option_says_which_fingerprint_it_enters():
+    for stage, name in OPTIONS:
+        marks = [mark for mark in options(STAGES[stage])[name].marks if isinstance(mark, Enters)]
+        assert len(marks) == 1, f"{stage}.{name}"
+
+
+def test_names_are_unique_across_stages():
+    """On the command line they have no stage."""
+    names = [name for _, name in OPTIONS] + list(options(RunConfig))
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("stage", "name"), OPTIONS)
+def test_a_fingerprint_changes_as_the_mark_says(stage, name):
+    before, after = fingerprints(RunConfig()), fingerprints(with_option(stage, name, another_value(stage, name)))
+    marks = options(STAGES[stage])[name].marks
+    changes_scan = Enters.SCAN in marks or name in ("gpus", "batch_size")  # what else is indirect is in the network
+    changes_index = changes_scan or Enters.INDEX in marks
+    assert (before.scan != after.scan, before.index != after.index) == (changes_scan, changes_index)
+
+
+def test_the_scan_fingerprint_is_the_digest_of_these_parts():
+    parts = {
+        "version": SCAN_VERSION,
+        "weights": "weights",
+        "graph": "graph",
+        "taps": [],
+        "preprocessing": {
+            "resize": 256,
+            "crop": [224, 224],
+            "interpolation": "bilinear",
+            "scale": 1 / 255,
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            "channel_order": "RGB",
+            "average_image": None,
+        },
+        "decoder": DECODER,
+        "dtype": "float32",
+        "batch": 5,
+        "images": "images",
+        "rank_depth": 7,
+    }
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    made = fingerprints(replace(RunConfig(), scan=ScanConfig(batch_size=5, rank_depth=7)))
+    assert made.scan == hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def test_local_files_are_recorded_by_absolute_paths(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    run = RunConfig()
+    given = {stage: dict.fromkeys(marked(getattr(run, stage), PATH), "file") for stage in ("source", "network")}
+    assert {name for names in given.values() for name in names} == {
+        *("images", "labels", "label_map", "classes"),
+        *("network", "weights"),
+    }
+    given["network"]["preprocessing"] = Preprocessing(average_image="file")
+    config = replace(
+        run, source=replace(run.source, **given["source"]), network=replace(run.network, **given["network"])
+    )
+    recorded = plain(config, SimpleNamespace(uri=str(tmp_path / "file")))  # type: ignore[arg-type]
+    for stage in ("source", "network"):
+        for name in marked(getattr(run, stage), PATH):
+            assert recorded[stage][name] == str(tmp_path / "file"), name
+    assert recorded["network"]["preprocessing"]["average_image"] == str(tmp_path / "file")
+    elsewhere = plain(
+        replace(run, network=replace(run.network, weights="s3://key:secret@bucket/w.pth")),
+        SimpleNamespace(uri="photos"),  # type: ignore[arg-type]
+    )
+    assert elsewhere["network"]["weights"] == "s3://bucket/w.pth"
+
+
+@pytest.mark.parametrize(("stage", "name"), [each for each in OPTIONS if each[0] != "cluster"])
+def test_differences_name_the_options_that_matter(stage, name):
+    there: Any = SimpleNamespace(config=json.loads(json.dumps(plain(RunConfig(), SimpleNamespace(uri="")))))  # type: ignore[arg-type]
+    said = differences(there, with_option(stage, name, another_value(stage, name)))
+    assert said.startswith(f"{name} ") is (Enters.NONE not in options(STAGES[stage])[name].marks)
+    assert said.count(";") == 0
