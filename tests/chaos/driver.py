@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.driver MOMENT ARGUMENTS``: runs ``raysel ARGUMENTS`` and kills the process at an exact moment.
+"""``python -m tests.chaos.driver MOMENT ARGUMENTS``: ``raysel ARGUMENTS`` in a process that dies at an exact moment.
 
 The moments are wrapped around raysel's functions in this process.
 """
