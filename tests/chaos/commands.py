@@ -34,7 +34,7 @@ def typed(config: RunConfig, file: Path, address: str | None = None) -> list[str
 
 @contextmanager
 def started(arguments: list[str], said: Path, moment: str | None = None, **more: str) -> Iterator[subprocess.Popen]:
-    """Start the command with its output in the file `said`; it dies at `moment`, one of `tests.chaos.driver`'s, if given."""
+    """Start the command with its output in the file `said`; with `moment`, it dies there (`tests.chaos.driver`)."""
     program = ("tests.chaos.driver", moment) if moment else ("raysel",)
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", **more}
