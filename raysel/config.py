@@ -1,7 +1,8 @@
-"""Every option of a run: one frozen dataclass per stage, documented field by field.
+"""Every option of a run, declared once: a frozen dataclass per stage, each field documented below it.
 
-The same classes read ``--config FILE.toml`` (one table per stage) and the command line. What a run used is written into
-its index, so every field here is data: text, numbers, tuples.
+The command line, the TOML file of ``--config`` and its example, the README's table and the fingerprints are generated
+from the names, types, defaults, docstrings and marks (`Enters`, `PATH`) of these fields. The docstrings are Markdown.
+What a run used is written into its index, so every field is data: text, numbers, tuples.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+from raysel.marks import PATH, Enters
+
+_STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[int, Field(ge=-1)]
 """-1: no limit."""
 Times = Annotated[int, Field(ge=-1)]
@@ -24,69 +28,68 @@ Times = Annotated[int, Field(ge=-1)]
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class SourceConfig:
-    """Where the images come from, and what they are labelled."""
+    """Where the images come from and how they are labeled."""
 
-    images: str = ""
-    """Folder of image files; folder, glob or file of WebDataset tar or Parquet shards; table of URIs. Path or URI."""
-    kind: Literal["auto", "folder", "tar", "parquet", "table"] = "auto"
-    """How to read `images`; ``auto`` looks at what is there."""
-    uri_column: str | None = None
-    """Column of a table of URIs that holds them; default ``uri``, ``url``, ``path`` ... or the first."""
-    shards: str | None = None
-    """Glob over the names of shards: only these are read. Of a folder its first-level folders are the shards."""
-    sample: float | None = None
-    """Only about this share of the images, chosen by a hash of their keys: the same on every run."""
-    limit: int | None = None
-    """At most so many images, chosen in the same way, after `sample`."""
-    labels: str | None = None
-    """CSV or Parquet table, a row per image, or a list (``.txt``); without it the label is what the source says: the
-    folder's name, the tar's ``.cls``, the Parquet's label column."""
-    label_column: str = "label"
-    """Column of `labels`, or of a table of URIs, that holds the label."""
-    label_key: str | None = None
-    """Column of `labels` that holds the image's key; default ``key``, ``path``, ``file``, ``filename`` or the first."""
-    label_map: str | None = None
-    """CSV, JSON, or the ILSVRC devkit's ``meta.mat``: which label to use for which in `labels`."""
-    classes: str | None = None
-    """CSV or JSON: what labels are called, and their wnids; ImageNet-1k's are known."""
-    max_bad: float = 0.01
-    """More bad images than this share of all stop the run."""
+    images: Annotated[str, Enters.INDIRECTLY, PATH] = ""
+    """Path or URI of the images: a folder of image files; a folder, glob or file of WebDataset tar or Parquet shards;
+    or a table of URIs."""
+    kind: Annotated[Literal["auto", "folder", "tar", "parquet", "table"], Enters.INDIRECTLY] = "auto"
+    """How to read `images`. `auto` decides by the files that are there."""
+    uri_column: Annotated[str | None, Enters.INDIRECTLY] = None
+    """Column with the URIs, in a table of URIs. By default `uri`, `url`, `path` or similar, else the first."""
+    shards: Annotated[str | None, Enters.INDIRECTLY] = None
+    """Glob over the names of shards; only matching shards are read. The shards of a folder are its subfolders."""
+    sample: Annotated[float | None, Enters.INDIRECTLY] = None
+    """Use about this share of the images, chosen by a hash of their keys: the same images on every run."""
+    limit: Annotated[int | None, Enters.INDIRECTLY] = None
+    """Use at most this many images, chosen by the same hash after `sample`."""
+    labels: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
+    """Labels in a CSV or Parquet table with a row per image, or in a list (`.txt`). By default the label is part of the
+    source: the folder's name, the tar's `.cls` file or the Parquet label column."""
+    label_column: Annotated[str, Enters.INDIRECTLY] = "label"
+    """Column with the label, in the `labels` table or in a table of URIs."""
+    label_key: Annotated[str | None, Enters.INDIRECTLY] = None
+    """Column with the image's key, in the `labels` table. By default `key`, `path`, `file`, `filename` or the first."""
+    label_map: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
+    """CSV, JSON or the ILSVRC devkit's `meta.mat`: which label to use in place of each label in `labels`."""
+    classes: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
+    """CSV or JSON with the names and WordNet ids of the labels. Those of ImageNet-1k are built in."""
+    max_bad: Annotated[float, Enters.NONE] = 0.01
+    """Stop the run if more than this share of the images cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Preprocessing:
-    """From an image file to the network's input. Part of the network, stored with the index.
+    """From an image file to the network's input: part of the network, and stored with the index.
 
     Pixels are RGB uint8 until the last step: ``input = (pixel * scale - mean) / std``, then the channel order.
     """
 
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = 256
-    """An int: the shorter side becomes that long, aspect kept. A pair: exactly (height, width). None: not resized."""
+    """Length of the shorter side after the resize, which keeps the aspect; or exactly `[height, width]`."""
     crop: tuple[PositiveInt, PositiveInt] | None = (224, 224)
-    """Centre crop (height, width) after the resize; None: no crop (then `resize` must be a pair)."""
+    """Center crop `[height, width]` after the resize."""
     interpolation: Interpolation = "bilinear"
-    """Filter of the resize, antialiased."""
+    """Filter of the resize, antialiased: `nearest`, `bilinear`, `bicubic`, `lanczos` or `box`."""
     scale: float = 1 / 255
-    """Factor on 0..255 pixel values before mean and std."""
+    """Factor on pixel values of 0 to 255, before mean and std."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Per channel, R G B, in units of ``pixel * scale``."""
+    """Mean to subtract per channel (R, G, B), in units of `pixel * scale`."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Per channel, R G B."""
+    """Standard deviation to divide by, per channel (R, G, B)."""
     channel_order: Literal["RGB", "BGR"] = "RGB"
-    """Order in which the network wants its channels."""
-    average_image: str | None = None
-    """``.npy`` file, float [height, width, 3] of the input's size, RGB, in units of ``pixel * scale``: taken away in
-    place of `mean`, which then is its mean color."""
-
-    @property
-    def mean_color(self) -> tuple[float, float, float]:
-        """RGB in [0, 1]: the color that becomes 0 at the network's input, as padding is."""
-        red, green, blue = (value / self.scale / 255 for value in self.mean)
-        return (red, green, blue)
+    """Order of the network's input channels."""
+    average_image: Annotated[str | None, PATH] = None
+    """`.npy` file of floats [height, width, 3], RGB, of the input's size, in units of `pixel * scale`. It is subtracted
+    in place of `mean`, which becomes its mean color."""
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) in pixels of what the network sees."""
+        """(height, width) of the network's input in pixels.
+
+        Raises:
+            ValueError: there is neither a crop nor a resize to an exact size.
+        """
         if self.crop is not None:
             return self.crop
         if isinstance(self.resize, tuple):
@@ -96,109 +99,107 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class NetworkConfig:
-    """Which network, with which weights, read where."""
+    """Which network to index, with which weights, and where to read it."""
 
-    network: str = ""
-    """``torchvision:NAME``, ``chatfield:vgg-m``, ``package.module:factory`` for one's own, or a file that holds network
-    and weights: ``.pt2`` (torch.export), ``.mat`` (MatConvNet), ``.caffemodel``."""
-    network_args: dict[str, Any] = field(default_factory=dict)
+    network: Annotated[str, Enters.INDIRECTLY, PATH] = ""
+    """`torchvision:NAME`, `chatfield:vgg-m`, `package.module:factory` for your own, or a file that holds network and
+    weights: `.pt2` (torch.export) or `.mat` (MatConvNet)."""
+    network_args: Annotated[dict[str, Any], Enters.INDIRECTLY] = field(default_factory=dict)
     """Keyword arguments of the factory."""
-    weights: str | None = None
-    """State dict, by path or URI: ``.safetensors``, or ``.pth`` read with ``weights_only=True``, bare or under a key
-    such as ``state_dict``. For torchvision also the name of published weights (``IMAGENET1K_V2``), for chatfield the
-    authors' ``.mat`` or ``.caffemodel``. ``random``: untrained, from seed 0."""
-    unsafe_pickle: bool = False
-    """Load weights that are a pickle with arbitrary code. Only for files one trusts like a program."""
-    layers: tuple[str, ...] = ("*",)
-    """Globs over module names of convolutions; ``*`` is every convolution. One that matches no convolution chooses
-    modules of any other kind, such as ``fc``."""
-    tap: Literal["activation", "convolution"] = "activation"
-    """Read after the convolution's own batch norm and activation, or at the convolution's own output."""
-    preprocessing: Preprocessing | None = None
-    """Overrides what the network itself says."""
+    weights: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
+    """Path or URI of a state dict: `.safetensors`, or `.pth` read as data only. Or a name of torchvision's weights
+    (`IMAGENET1K_V2`), a `.mat` for chatfield, or `random` for an untrained network."""
+    unsafe_pickle: Annotated[bool, Enters.NONE] = False
+    """Load weights from a pickle that may run code. Use it only for files that you trust like a program."""
+    layers: Annotated[tuple[str, ...], Enters.INDIRECTLY] = ("*",)
+    """Globs over module names. `*` is every convolution; a glob that matches no convolution selects other modules, such
+    as `fc`. Repeat the option to give several."""
+    tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
+    """Where a layer is read: after its batch norm and activation, or at the output of the convolution itself."""
+    preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None
+    """Preprocessing in place of the network's own: on the command line a TOML file with these options."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ScanConfig:
-    """The pass over all images."""
+    """How to run the network over all images."""
 
-    workers: PositiveInt | None = None
-    """Actors of a CPU scan, one thread each; by default one per CPU of the cluster."""
-    gpus: NonNegativeInt = 0
-    """Actors that hold one GPU each; then decoding runs on CPU tasks beside them. 0: the CPU layout."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the forward runs; ``auto``: on CUDA where actors hold a GPU, else on the CPU."""
-    batch_size: PositiveInt | None = None
-    """Images in one forward, fixed for the whole scan (short batches are padded); default 16 on CPU, 64 on GPU."""
-    call_images: PositiveInt = 128
-    """Images handed to an actor in one call; each call returns one row."""
-    rank_depth: PositiveInt = 400
-    """Entries that a ranking keeps (the paper's Fig. 1 shows 400)."""
-    slice_images: PositiveInt = 2048
-    """At most this many consecutive images of one shard are one slice, the unit of reading and of progress."""
-    seed: NonNegativeInt = 0
-    """Of the order in which slices are read."""
-    snapshot_every_s: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 30.0
-    """A run that is killed loses at most about this much of its scan; snapshots take at most 5 % of the time."""
-    wait_for_min_actors_s: Seconds = 1800
-    """Give up with a clear error when the actors cannot be placed for so long; -1 waits forever."""
-    no_progress_timeout_s: Seconds = 1800
-    """Give up when no operator of the scan moves, or no task of derive ends, for so long; -1 never."""
-    lost_machine_wait_s: Seconds = 120
-    """When a machine is lost: wait so long for another in its place, then go on with fewer actors, and with more again
-    when one comes; -1 waits for one."""
-    actor_restarts: Times = -1
-    """How often an actor that died is started again; -1: as often as need be."""
-    task_retries: Times = -1
-    """How often a call, or a task of scan or derive, runs again when its worker or machine died; -1: as often as need
-    be, as always where slices are read. A fault that the program itself raises ends the run at once."""
+    workers: Annotated[PositiveInt | None, Enters.NONE] = None
+    """Actors of a scan on CPUs, one thread each. By default one per CPU of the cluster."""
+    gpus: Annotated[NonNegativeInt, Enters.INDIRECTLY] = 0
+    """Actors with one GPU each; images are then decoded in tasks on the CPUs. 0 scans on the CPUs only."""
+    device: Annotated[Literal["auto", "cpu", "cuda"], Enters.NONE] = "auto"
+    """Device of the network. `auto` is CUDA where an actor has a GPU, else the CPU."""
+    batch_size: Annotated[PositiveInt | None, Enters.INDIRECTLY] = None
+    """Images per forward pass, the same for the whole scan. By default 16 on CPUs and 64 on GPUs."""
+    call_images: Annotated[PositiveInt, Enters.NONE] = 128
+    """Images per call of an actor."""
+    rank_depth: Annotated[PositiveInt, Enters.SCAN] = 400
+    """Images that a neuron's ranking keeps."""
+    slice_images: Annotated[PositiveInt, Enters.NONE] = 2048
+    """Most images of a slice, the unit of reading and of progress."""
+    seed: Annotated[NonNegativeInt, Enters.NONE] = 0
+    """Seed of the order in which slices are read."""
+    snapshot_every_s: Annotated[Amount, Enters.NONE] = 30.0
+    """Seconds between snapshots of the scan: about as much as a killed run loses. Snapshots take at most 5 % of the
+    time."""
+    wait_for_min_actors_s: Annotated[Seconds, Enters.NONE] = 1800
+    """Stop the run if its actors cannot be placed for this many seconds. -1 waits forever."""
+    no_progress_timeout_s: Annotated[Seconds, Enters.NONE] = 1800
+    """Stop the run if nothing progresses for this many seconds. -1 waits forever."""
+    lost_machine_wait_s: Annotated[Seconds, Enters.NONE] = 120
+    """Seconds to wait for a replacement when a machine is lost, before the scan continues with fewer actors. Machines
+    that join later are used. -1 waits forever."""
+    actor_restarts: Annotated[Times, Enters.NONE] = -1
+    """Restarts of an actor that died. -1 is no limit."""
+    task_retries: Annotated[Times, Enters.NONE] = -1
+    """Retries of a call or task whose worker or machine died. -1 is no limit, as always for reading. An error raised by
+    the program itself is never retried."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DeriveConfig:
-    """From rankings to neuron features and indexes."""
+    """How to compute neuron features and selectivity from the rankings."""
 
-    n_max: PositiveInt = 100
-    """At most this many images build the neuron feature and the indexes (paper, footnote 1)."""
-    min_relative_activation: Share = 0.70
-    """Only images with at least this share of a_max take part (paper, footnote 1)."""
-    border: Literal["hide", "mean"] = "hide"
-    """What a crop shows beyond the image: nothing (those pixels do not count), or the preprocessing's mean color."""
-    receptive_field: Literal["theoretical", "effective"] = "theoretical"
-    """What a crop is cut to: all that a position can see, or the square that holds 95 % of its squared gradient over 64
-    of the images; for networks whose theoretical field exceeds the input."""
-    feature_max_size: PositiveInt = 144
-    """Larger crops are reduced by a whole factor to at most this many pixels a side (VGG-M's largest is 139)."""
-    sheet_crop_size: PositiveInt = 48
-    """Crops on the contact sheets are at most this many pixels a side."""
-    color_space: Literal["authors", "orthonormal"] = "authors"
-    """Opponent space of Eq. 2: the authors' own, or the orthonormal one."""
-    class_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """`th` of Eq. 4: the share of activation that the counted classes must cover."""
-    cache_gb: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 20.0
-    """Disk per machine for decoded inputs; images past it are decoded again."""
+    n_max: Annotated[PositiveInt, Enters.INDEX] = 100
+    """Most images that build a neuron's feature and its indexes (paper, footnote 1)."""
+    min_relative_activation: Annotated[Share, Enters.INDEX] = 0.70
+    """Least share of a neuron's highest activation that such an image has (paper, footnote 1)."""
+    receptive_field: Annotated[Literal["theoretical", "effective"], Enters.INDEX] = "theoretical"
+    """What a crop shows: all that a position can see, or the square that holds 95 % of its squared gradient over 64
+    images. `effective` is for networks whose receptive field exceeds the input."""
+    feature_max_size: Annotated[PositiveInt, Enters.INDEX] = 144
+    """Larger crops are reduced by a whole factor to at most this many pixels a side."""
+    sheet_crop_size: Annotated[PositiveInt, Enters.INDEX] = 48
+    """Most pixels a side of the crops on contact sheets."""
+    color_space: Annotated[Literal["authors", "orthonormal"], Enters.INDEX] = "authors"
+    """Opponent color space of Eq. 2: the paper authors' own or the orthonormal one."""
+    class_threshold: Annotated[float, Field(gt=0.0, le=1.0), Enters.INDEX] = 1.0
+    """Share of the activation that the counted classes must cover: `th` of Eq. 4."""
+    cache_gb: Annotated[Amount, Enters.NONE] = 20.0
+    """Disk space per machine for decoded images, in GB. Images beyond it are decoded again."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ClusterConfig:
-    """The Ray that the run uses. No part of any fingerprint: the result does not depend on it."""
+    """Which Ray cluster to use. The result does not depend on it."""
 
-    address: str | None = None
-    """A running cluster (``auto`` or ``host:port``); by default $RAY_ADDRESS, else a local Ray of this run's own."""
-    num_cpus: PositiveInt | None = None
-    """CPUs of a local Ray; default all."""
-    temp_dir: str | None = None
-    """Where a local Ray keeps its session; default a fresh short folder, removed at the end."""
+    address: Annotated[str | None, Enters.NONE] = None
+    """Ray cluster to join (`host:port`, or `auto`). By default $RAY_ADDRESS, else a local Ray for this run only."""
+    num_cpus: Annotated[PositiveInt | None, Enters.NONE] = None
+    """CPUs of a local Ray. By default all."""
+    temp_dir: Annotated[str | None, Enters.NONE] = None
+    """Folder for the files of a local Ray. By default a new folder, removed at the end."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class RunConfig:
     """One run of ``raysel index``."""
 
-    out: str
-    """Folder or URI of the index."""
-    replace: bool = False
-    """Allow an index with other settings at `out` to be replaced."""
+    out: Annotated[str, Enters.NONE] = ""
+    """Path or URI of the index."""
+    replace: Annotated[bool, Enters.NONE] = False
+    """Replace the index if it was made with other settings."""
     source: SourceConfig = field(default_factory=SourceConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)

@@ -61,10 +61,8 @@ def relative_activations(ranked: Sequence[float], n_max: int, minimum: float) ->
 # Crops --------------------------------------------------------------------------------------------------------------
 
 
-def crop(
-    image: NDArray[np.uint8], origin: tuple[int, int], size: tuple[int, int], beyond: Sequence[float] | None = None
-) -> Crop:
-    """The crop whose first pixel is `origin`. `beyond`: the color (0..1) of what lies past the image; None: hidden."""
+def crop(image: NDArray[np.uint8], origin: tuple[int, int], size: tuple[int, int]) -> Crop:
+    """The crop whose first pixel is `origin`; pixels outside the image are hidden."""
     around = max(*size, abs(origin[0]), abs(origin[1])) + max(size)
     margin = ((around, around), (around, around))
     wide = np.pad(image / 255.0, (*margin, (0, 0)))
@@ -72,9 +70,6 @@ def crop(
     top, left = origin[0] + around, origin[1] + around
     pixels = wide[top : top + size[0], left : left + size[1]].copy()
     shows = inside[top : top + size[0], left : left + size[1]].copy()
-    if beyond is not None:
-        pixels[~shows] = beyond
-        shows[:] = True
     return pixels, shows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -78,6 +81,25 @@ def raysel(home: Path, *arguments: str, **more: str) -> Ended:
         timeout=290,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def raysel_here(home: Path, *arguments: str) -> Ended:
+    """As `raysel`, but in this process, which is much faster: for commands that do not start Ray."""
+    from raysel.cli import main
+
+    sys.modules.pop("tiny_network", None)
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(home),
+        mock.patch.object(sys, "path", [str(home), *sys.path]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return Ended(status, out.getvalue(), err.getvalue())
 
 
 def furnish(home: Path) -> Path:

@@ -1,50 +1,41 @@
-"""``raysel bench``: how fast it is, on this machine."""
+"""``raysel bench``: how fast this machine is."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from cyclopts.types import PositiveInt
 
-from raysel.cli import arguments
-
-bench = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode=None)
+from raysel.cli.arguments import AsJson
 
 
-@bench.callback()
-def _bench() -> None:
-    """Measure this machine."""
-
-
-@bench.command()
 def merge(
-    images: Annotated[int, typer.Option(help="Simulated images.", min=1)] = 1_281_167,
-    neurons: Annotated[
-        list[int] | None, typer.Option(help="Neurons; may be given again (2000 and 27000).", min=1)
-    ] = None,
-    depth: Annotated[
-        list[int] | None, typer.Option(help="Depth of a ranking; may be given again (100, 400).", min=1)
-    ] = None,
-    as_json: arguments.AsJson = False,
+    *,
+    images: PositiveInt = 1_281_167,
+    neurons: tuple[PositiveInt, ...] = (2000, 27_000),
+    depth: tuple[PositiveInt, ...] = (100, 400),
+    as_json: AsJson = False,
 ) -> None:
-    """What the driver of a scan can carry: candidates, fold, snapshots and memory at the true size, simulated."""
+    """Measure what the driver of a scan can handle: candidates, merging, snapshots and memory, simulated at full size.
+
+    Args:
+        images: Simulated images.
+        neurons: Neurons of the network. Repeat the option to measure several numbers.
+        depth: Images that a ranking keeps. Repeat the option to measure several numbers.
+    """
     from raysel.cli.output import print_table
     from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
     from raysel.pipeline.progress import Reporter
 
-    told, reporter = [], Reporter()
-    for of_neurons in neurons or [2000, 27_000]:
-        for of_depth in depth or [100, 400]:
-            load = MergeLoad(images=images, neurons=of_neurons, depth=of_depth)
-            name = f"{of_neurons:,} neurons, depth {of_depth}"
-            with tempfile.TemporaryDirectory() as folder, reporter.stage(name, "images", images) as stage:
-                carried = simulate_merge(load, Path(folder), stage.advance)
-            told.append(carried.as_json())
+    results, reporter = [], Reporter()
+    for load in (MergeLoad(images=images, neurons=each, depth=kept) for each in neurons for kept in depth):
+        name = f"{load.neurons:,} neurons, depth {load.depth}"
+        with tempfile.TemporaryDirectory() as folder, reporter.stage(name, "images", images) as stage:
+            results.append(simulate_merge(load, Path(folder), stage.advance).as_json())
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(results))
         return
-    rows = [{**each.pop("load"), **each} for each in told]
+    rows = [{**each.pop("load"), **each} for each in results]
     print_table([name for name in rows[0] if name not in ("call_images", "lag_images", "seed")], rows)

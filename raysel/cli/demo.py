@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from raysel.cli import arguments
-from raysel.cli.index import tell
+from raysel.cli.arguments import AsJson
+from raysel.cli.index import print_outcome
 from raysel.cli.output import print_table
 from raysel.report import draw_features
 from raysel.store import Index, open_index
@@ -21,13 +21,15 @@ _PER_LAYER = 2
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where its images and its index go.", metavar="FOLDER")] = Path("demo"),
-    as_json: arguments.AsJson = False,
+    folder: Annotated[Path, Parameter(name="FOLDER")] = Path("demo"),
+    /,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Make a first index out of packages alone, and show it.
+    """Make the demo's index and show it.
 
-    EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray; about two minutes on two cores. A second call
-    computes nothing.
+    Args:
+        folder: Folder for its images and its index.
     """
     from raysel.demo.run import demo_config
     from raysel.pipeline.progress import Reporter
@@ -41,7 +43,7 @@ def demo(
         draw_features(made).save(picture)
     if not as_json:
         _show(made, outcome.index, picture)
-    tell(outcome, as_json, reporter.seconds)
+    print_outcome(outcome, as_json, reporter.seconds)
 
 
 def _show(index: Index, where: str, picture: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
-from raysel.cli import arguments
-from raysel.cli.output import plain_rows, print_csv, print_json, print_table
+from raysel.cli.arguments import AsJson, IndexPlace
 from raysel.errors import RayselError
-from raysel.store import Range, open_index
+
+if TYPE_CHECKING:
+    from raysel.store import Range
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
@@ -30,27 +31,36 @@ _SHOWN = (
 )
 """Columns of the table for people, with the name of the label beside them; JSON and CSV have all, and no name."""
 
+RangeText = Annotated[str | None, Parameter(metavar="MIN..MAX", allow_leading_hyphen=True)]
+
 _SPARE = ("population_code", "chroma", "a_max", "hue", "n")
 
 
 def find(
-    index: arguments.IndexPlace,
-    layer: Annotated[str | None, typer.Option(help="Only layers that match this glob.", metavar="GLOB")] = None,
-    color: Annotated[
-        str | None, typer.Option(help="Range of color selectivity, such as 0.5.. or 0.2..0.4", metavar="MIN..MAX")
-    ] = None,
-    class_: Annotated[
-        str | None, typer.Option("--class", help="Range of class selectivity.", metavar="MIN..MAX")
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(help="Column to sort by, highest numbers first; by default what was asked for.", metavar="COLUMN"),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many neurons.", metavar="K")] = None,
-    as_json: arguments.AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with every column.")] = False,
+    index: IndexPlace,
+    /,
+    *,
+    layer: Annotated[str | None, Parameter(metavar="GLOB")] = None,
+    color: RangeText = None,
+    class_: RangeText = None,
+    sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
+    limit: int | None = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, Parameter(name="--csv")] = False,
 ) -> None:
-    """List the neurons of an index by what they are selective to."""
+    """List neurons.
+
+    Args:
+        layer: Only layers that match this glob.
+        color: Range of color selectivity, such as 0.5.. or 0.2..0.4
+        class_: Range of class selectivity.
+        sort: Column to sort by, highest numbers first. By default the selectivity that a range was given for.
+        limit: At most this many neurons.
+        as_csv: Print CSV with every column.
+    """
+    from raysel.cli.output import plain_rows, print_csv, print_json, print_table
+    from raysel.store import open_index
+
     if as_json and as_csv:
         raise RayselError("--json and --csv exclude each other: give one of them")
     color_range, class_range = parse_range(color, "--color"), parse_range(class_, "--class")
@@ -80,7 +90,7 @@ def parse_range(text: str | None, option: str) -> Range | None:
         return None
     match = _RANGE.fullmatch(text.strip())
     if match is None or match.group(1) is match.group(2) is None:
-        raise RayselError(f"{option} {text!r} is no range: write MIN..MAX, MIN.. or ..MAX, such as 0.5.. or 0.2..0.4")
+        raise RayselError(f"{option} {text!r} is not a range: write MIN..MAX, MIN.. or ..MAX, such as 0.2..0.4")
     least, most = (None if bound is None else float(bound) for bound in match.groups())
     if least is not None and most is not None and least > most:
         raise RayselError(f"{option} {text!r} holds nothing: the smaller number comes first")

@@ -1,55 +1,45 @@
-"""``raysel layers``: where a network would be read, and what each place sees."""
+"""``raysel layers``: where a network would be read, and the receptive field of each place."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
-from raysel.cli import arguments
-from raysel.cli.options import network_config, network_options
-from raysel.cli.output import print_json, print_table
+from raysel.cli.arguments import AsJson
+from raysel.cli.options import NetworkOptions
+from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 
 _NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
 
 
 def layers(
-    network: Annotated[
-        str,
-        typer.Argument(
-            help="torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2, .mat or .caffemodel file.",
-            metavar="NETWORK",
-        ),
-    ],
-    weights: arguments.Weights = None,
-    network_args: arguments.NetworkArgs = None,
-    unsafe_pickle: arguments.UnsafePickle = None,
-    layers: arguments.Layers = None,
-    tap: arguments.Tap = None,
-    preprocessing: arguments.PreprocessingFile = None,
-    effective: Annotated[
-        bool, typer.Option("--effective", help="Also the effective receptive field, over 64 images of seeded noise.")
-    ] = False,
-    as_json: arguments.AsJson = False,
+    network: Annotated[str, Parameter(name="NETWORK")],
+    /,
+    options: NetworkOptions = None,
+    *,
+    effective: bool = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List the layers of a network: channels, map size, receptive field (size, stride, offset), and where it is read.
+    """List the layers of a network.
 
-    All in pixels of the network's input. A field of stride 0 is the whole input. Without --weights the network is
-    untrained: what a layer can see does not depend on them.
+    Args:
+        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
+        effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
-    if effective and weights is None and network.startswith(_NEEDS_WEIGHTS):
-        raise RayselError(
-            "effective receptive fields depend on the weights: give --weights FILE, "
-            "or --weights random for those of the untrained network"
-        )
-    if weights is None and network.startswith(_NEEDS_WEIGHTS):
-        weights = "random"
-    typed = network_options(network, weights, network_args, unsafe_pickle, layers, tap, preprocessing)
-    config = network_config(typed)
+    config: dict[str, Any] = {"network": network, **(options or {})}
+    if "weights" not in config and network.startswith(_NEEDS_WEIGHTS):
+        if effective:
+            raise RayselError(
+                "effective receptive fields depend on the weights: give --weights FILE, "
+                "or --weights random for those of the untrained network"
+            )
+        config["weights"] = "random"
+    from raysel.cli.output import print_json, print_table
     from raysel.network import effective_receptive_fields, load
 
-    loaded = load(config)
+    loaded = load(NetworkConfig(**config))
     rows: list[dict[str, Any]] = [
         {
             "layer": tap.layer,

@@ -1,180 +1,87 @@
-"""From what was typed, and a TOML file, to a run's configuration."""
+"""The options of `raysel.config` as options of the command line: the same names, with dashes."""
 
 from __future__ import annotations
 
 import json
-import tomllib
-from dataclasses import fields
-from difflib import get_close_matches
+from collections.abc import Collection, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from cyclopts import Group, Parameter, Token
 
-from raysel.config import (
-    ClusterConfig,
-    DeriveConfig,
-    NetworkConfig,
-    Preprocessing,
-    RunConfig,
-    ScanConfig,
-    SourceConfig,
-)
+from raysel.cli.toml import preprocessing_file
+from raysel.config import ClusterConfig, NetworkConfig, Preprocessing, RunConfig, SourceConfig
 from raysel.errors import RayselError
-
-Options = dict[str, dict[str, Any]]
-"""Stage -> option -> value; None: not given."""
-
-_TABLES = {
-    "": RunConfig,
-    "source": SourceConfig,
-    "network": NetworkConfig,
-    "network.preprocessing": Preprocessing,
-    "scan": ScanConfig,
-    "derive": DeriveConfig,
-    "cluster": ClusterConfig,
-}
-_OUTSIDE = ("out", "replace")
-"""Options of a file that stand before its first table."""
+from raysel.marks import PATH, Option, options
 
 
-def run_config(out: str | None, replace: bool, file: Path | None, typed: Options) -> RunConfig:
-    """The configuration of a run: what was typed goes before what is in the file, which goes before the defaults.
-
-    Args:
-        out: place of the index.
-        replace: allow another index there to be replaced.
-        file: TOML: ``out``, ``replace``, and a table per stage (``[source]``, ``[network]``, ``[scan]``, ``[derive]``,
-            ``[cluster]``).
-        typed: options of the command line.
+def json_object(_: Any, tokens: Sequence[Token]) -> dict[str, Any]:
+    """The JSON object that was typed.
 
     Raises:
-        RayselError: the file cannot be read, an option is unknown or has a value that it cannot have, or one that every
-            run needs is not given.
+        RayselError: the text is not a JSON object.
     """
-    merged = _read(file) if file else {}
-    for stage, options in typed.items():
-        given = {name: value for name, value in options.items() if value is not None}
-        merged[stage] = {**merged.get(stage, {}), **given}
-    if out is not None:
-        merged["out"] = out
-    if replace:
-        merged["replace"] = True
-    try:
-        config = TypeAdapter(RunConfig).validate_python({"out": "", **merged})
-    except ValidationError as error:
-        raise _fault(error, typed, file) from None
-    needed = {"--network": config.network.network, "--images": config.source.images, "--out": config.out}
-    missing = [option for option, value in needed.items() if not value]
-    if missing:
-        raise RayselError(f"nothing to index without {', '.join(missing)}: see raysel index --help")
-    return config
-
-
-def json_object(text: str | None, option: str) -> dict[str, Any] | None:
-    """The JSON object in an option's text.
-
-    Raises:
-        RayselError: it is none.
-    """
-    if text is None:
-        return None
+    option, text = tokens[0].keyword, tokens[0].value
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RayselError(f"{option} is no JSON: {error}") from None
+        raise RayselError(f"{option} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise RayselError(f'{option} is no JSON object: write {{"name": value}}')
+        raise RayselError(f'{option} is not a JSON object: write {{"name": value}}')
     return value
 
 
-def network_options(
-    network: str | None,
-    weights: str | None,
-    network_args: str | None,
-    unsafe_pickle: bool | None,
-    layers: list[str] | None,
-    tap: str | None,
-    preprocessing: Path | None,
-) -> dict[str, Any]:
-    """The options of the stage ``network`` as they were typed; None: not given.
+def _preprocessing(_: Any, tokens: Sequence[Token]) -> Preprocessing:
+    return preprocessing_file(Path(tokens[0].value))
 
-    Raises:
-        RayselError: the arguments are no JSON object, or the preprocessing's file cannot be used.
+
+_SPELLED_OTHERWISE = {
+    "out": Parameter(metavar="PATH"),
+    "network": Parameter(metavar="NAME"),
+    "network_args": Parameter(metavar="JSON", converter=json_object, accepts_keys=False, n_tokens=1),
+    "preprocessing": Parameter(metavar="FILE", converter=_preprocessing, accepts_keys=False, n_tokens=1),
+    "snapshot_every_s": Parameter(alias="--snapshot-every"),
+}
+
+
+def options_of(config: type, only: Collection[str] | None = None) -> Any:
+    """The options of a configuration class for a command's signature.
+
+    Args:
+        config: a dataclass of `raysel.config`. Each dataclass in it becomes a group of options.
+        only: the options to take; all by default.
+
+    Returns:
+        A type whose value is a dictionary of the options that were typed: ``{"out": "index", "scan": {"seed": 3}}``.
     """
-    return {
-        "network": network,
-        "weights": weights,
-        "network_args": json_object(network_args, "--network-args"),
-        "unsafe_pickle": unsafe_pickle,
-        "layers": layers or None,
-        "tap": tap,
-        "preprocessing": preprocessing_file(preprocessing),
+    hints = get_type_hints(config, include_extras=True)
+    taken: dict[str, Any] = {
+        name: Annotated[hints[name], _parameter(option), _SPELLED_OTHERWISE.get(name, Parameter())]
+        for name, option in options(config).items()
+        if only is None or name in only
     }
+    for place, (name, hint) in enumerate(hints.items()):
+        if is_dataclass(hint):
+            group = Group(name.capitalize(), sort_key=place)
+            taken[name] = Annotated[options_of(hint), Parameter(name="*", group=group)]  # type: ignore[arg-type]
+    return Annotated[TypedDict(config.__name__, taken, total=False), Parameter(name="*")]  # type: ignore[operator]
 
 
-def network_config(typed: dict[str, Any]) -> NetworkConfig:
-    """The network that was typed; None: not given.
-
-    Raises:
-        RayselError: an option has a value that it cannot have.
-    """
-    given = {name: value for name, value in typed.items() if value is not None}
-    try:
-        return TypeAdapter(RunConfig).validate_python({"out": "", "network": given}).network
-    except ValidationError as error:
-        raise _fault(error, {"network": typed}, None) from None
+def _parameter(option: Option) -> Parameter:
+    default = " ".join(option.default) if isinstance(option.default, tuple) else option.default
+    shown = not isinstance(default, bool) and default not in (None, "", {})
+    metavar = "PATH" if PATH in option.marks else None
+    return Parameter(help=option.text, show_default=str(default) if shown else False, metavar=metavar)
 
 
-def preprocessing_file(file: Path | None) -> Preprocessing | None:
-    """The preprocessing in a small TOML file of its own: ``resize = 256``, ``crop = [224, 224]``, ``mean = [...]`` ...
-
-    Raises:
-        RayselError: the file cannot be read, or has an option that preprocessing has not, or a value that it cannot.
-    """
-    if file is None:
-        return None
-    content = _toml(file)
-    try:
-        return TypeAdapter(Preprocessing).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][:1])
-        if first["type"] == "unexpected_keyword_argument":
-            raise RayselError(f"{file}: unknown option {name}; {_known(['network', 'preprocessing', name])}") from None
-        raise RayselError(f"{file}: {name} is {content.get(name)!r}: {first['msg']}") from None
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise RayselError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RayselError(f"{file} is no TOML: {error}") from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    content = _toml(file)
-    for name, value in content.items():
-        if not isinstance(value, dict) and name not in _OUTSIDE:
-            raise RayselError(f"{file}: {name} stands outside of its table, such as [scan]")
-    return content
-
-
-def _fault(error: ValidationError, typed: Options, file: Path | None) -> RayselError:
-    """The first thing that is wrong, by the name under which it was given."""
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"]]
-    if first["type"] == "unexpected_keyword_argument":
-        return RayselError(f"{file}: unknown option {'.'.join(parts)}; {_known(parts)}")
-    stage, name = [*parts, ""][:2]
-    by_hand = typed.get(stage, {}).get(name) is not None
-    shown = f"--{name.removesuffix('_s').replace('_', '-')}" if by_hand else f"{file}: {'.'.join(parts)}"
-    return RayselError(f"{shown} is {first['input']!r}: {first['msg'].replace('Input should', 'it should', 1)}")
-
-
-def _known(parts: list[str]) -> str:
-    known = [field.name for field in fields(_TABLES[".".join(parts[:-1])])]
-    close = get_close_matches(parts[-1], known, n=3)
-    return f"did you mean {', '.join(close)}?" if close else f"there is {', '.join(known)}"
+if TYPE_CHECKING:
+    RunOptions: TypeAlias = dict[str, Any] | None
+    NetworkOptions: TypeAlias = dict[str, Any] | None
+    SourceOptions: TypeAlias = dict[str, Any] | None
+    ClusterOptions: TypeAlias = dict[str, Any] | None
+else:
+    RunOptions = options_of(RunConfig)
+    NetworkOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"network"})
+    SourceOptions = options_of(SourceConfig, {"kind", "uri_column", "label_column", "shards"})
+    ClusterOptions = options_of(ClusterConfig)

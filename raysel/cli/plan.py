@@ -1,4 +1,4 @@
-"""``raysel plan``: what there is to index, found without reading any image."""
+"""``raysel plan``: the images of a source, listed without reading any image."""
 
 from __future__ import annotations
 
@@ -7,50 +7,53 @@ from contextlib import ExitStack
 from functools import cache
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from raysel.cli import arguments
+from raysel.cli.arguments import AsJson
+from raysel.cli.options import ClusterOptions, SourceOptions
 
 
 def plan(
-    images: Annotated[str, typer.Argument(help="Folder, shards or table of images. Path or URI.", metavar="SOURCE")],
-    out: Annotated[
-        str | None, typer.Option(help="Keep the list beside the index that is to be here.", metavar="DIR")
-    ] = None,
-    kind: arguments.Kind = None,
-    uri_column: arguments.UriColumn = None,
-    shards: arguments.Shards = None,
-    as_json: arguments.AsJson = False,
+    images: Annotated[str, Parameter(name="SOURCE")],
+    /,
+    options: SourceOptions = None,
+    cluster: ClusterOptions = None,
+    *,
+    out: Annotated[str | None, Parameter(metavar="DIR")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List a source once: images, shards, classes and faults; an unchanged one is not listed again.
+    """List a source.
 
-    Tar headers, Parquet footers and folder trees are walked in parallel on Ray; images are not read.
+    Args:
+        images: Path or URI of a folder, of shards or of a table of images.
+        out: Save the list for the index that will be written here.
     """
-    from raysel.config import ClusterConfig
-    from raysel.files.paths import join_uri
+    from raysel.config import ClusterConfig, SourceConfig
+    from raysel.files import Folder
     from raysel.images import open_source
     from raysel.pipeline.cluster import connected
-    from raysel.pipeline.plan import PLAN, images_list
+    from raysel.pipeline.plan import images_list, save_plan
     from raysel.pipeline.progress import Reporter
+    from raysel.store import locked
 
-    source = open_source(images, kind or "auto", uri_column)
-    kept = join_uri(out, PLAN) if out else None
+    config, reporter = SourceConfig(images=images, **(options or {})), Reporter()
+    source = open_source(images, config.kind, config.uri_column, config.label_column)
+    folder = Folder.at(out) if out else None
     with ExitStack() as open_things:
-        cluster = cache(lambda: open_things.enter_context(connected(ClusterConfig())))
-        found, walked = images_list(source, shards, kept, cluster, Reporter())
-    if kept and walked:
-        found.save(kept)
-    told = {
+        connect = cache(lambda: open_things.enter_context(connected(ClusterConfig(**(cluster or {})))))
+        found, walked = images_list(source, config.shards, folder, connect, reporter)
+    if folder and walked:
+        with locked(folder, reporter.say):
+            save_plan(folder, source, found)
+    counts = {
         "images": len(found.images),
         "shards": len(found.shards),
         "classes": len(found.classes),
         "faults": len(found.faults),
         "skipped": found.skipped,
-        "digest": found.digest,
     }
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps({**counts, "digest": found.digest}))
         return
-    counts = ", ".join(f"{told[name]:,} {name}" for name in ("images", "shards", "classes", "faults"))
-    kept_where = f": kept beside {out}" if out else ""
-    print(f"{counts}, {told['skipped']:,} other files skipped{kept_where}")
+    line = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "skipped")
+    print(f"{line}, {counts['skipped']:,} other files skipped" + (f": saved for {out}" if out else ""))

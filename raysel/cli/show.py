@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
-from raysel.cli import arguments
+from raysel.cli.arguments import AsJson, IndexPlace
 from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
 from raysel.errors import RayselError
 from raysel.store import Index, Neuron, neuron_address, open_index
@@ -21,15 +21,19 @@ _IMAGE_COLUMNS = ("rank", "image", "key", "label", "activation", "w", "row", "co
 
 
 def show(
-    index: arguments.IndexPlace,
-    neuron: Annotated[str, typer.Argument(help="Layer and channel, such as features.3:12", metavar="LAYER:CHANNEL")],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write a picture: the neuron feature large beside its crops.", metavar="FILE.png"),
-    ] = None,
-    as_json: arguments.AsJson = False,
+    index: IndexPlace,
+    neuron: Annotated[str, Parameter(name="LAYER:CHANNEL")],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(metavar="FILE.png")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show one neuron: its numbers, its classes, and a picture."""
+    """Show one neuron.
+
+    Args:
+        neuron: Layer and channel of the neuron, such as features.3:12
+        out: Write a picture: the neuron feature large beside its crops.
+    """
     if out is not None and out.suffix.lower() != ".png":
         raise RayselError(f"--out {out}: the picture is a PNG, so give a name that ends in .png")
     opened = open_index(index)
@@ -45,8 +49,8 @@ def show(
 
 def _write_picture(neuron: Neuron, out: Path) -> None:
     if neuron.row["dead"]:
-        raise RayselError(f"{neuron.address} is dead, no image activates it: there is no picture to write")
-    # Drawing needs fonts, which take their time to load: only who wants a picture waits for them.
+        raise RayselError(f"{neuron.address} is dead: no image activates it, so there is no picture to write")
+    # Imported here: the fonts for drawing take a while to load.
     from raysel.cli.portrait import draw_portrait
 
     data = io.BytesIO()

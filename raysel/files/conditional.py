@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from raysel.errors import RayselError
 from raysel.files.filesystems import s3_client
-from raysel.files.folder import Folder
+from raysel.files.folder import UNFINISHED, Folder, flush
 
 
 class ConditionalFile(Protocol):
@@ -40,7 +40,7 @@ def conditional_file(folder: Folder, name: str) -> ConditionalFile:
         RayselError: for another kind of store, which raysel cannot lock.
     """
     if folder.local:
-        return _LocalFile(f"{folder.path}/{name}")
+        return _LocalFile(Path(folder.path, name))
     if s3_client(folder.filesystem) is not None:
         bucket, _, prefix = folder.path.partition("/")
         return _S3Object(folder, bucket, f"{prefix}/{name}".lstrip("/"))
@@ -49,39 +49,60 @@ def conditional_file(folder: Folder, name: str) -> ConditionalFile:
 
 @dataclass(frozen=True)
 class _LocalFile:
-    """Compare and write under a lock of the operating system, which goes with the process that holds it."""
+    """Compares and writes under a lock of the operating system, which ends with the process that holds it."""
 
-    path: str
+    path: Path
 
     def read(self) -> tuple[bytes, str] | None:
         try:
-            content = Path(self.path).read_bytes()
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return None
         return content, hashlib.sha256(content).hexdigest()
 
     def put(self, content: bytes, expected: str | None) -> str | None:
-        with self._alone():
+        with self._exclusive():
             present = self.read()
             if (present and present[1]) != expected:
                 return None
-            draft = f"{self.path}.new"
-            Path(draft).write_bytes(content)
+            draft = self.path.with_name(f"{UNFINISHED}{self.path.name}")
+            draft.write_bytes(content)
+            flush(draft)
             os.replace(draft, self.path)
+            flush(self.path.parent)
         return hashlib.sha256(content).hexdigest()
 
     def delete(self, expected: str) -> None:
-        with self._alone():
+        with self._exclusive():
             present = self.read()
             if present and present[1] == expected:
-                Path(self.path).unlink()
+                self.path.unlink()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        with open(Path(self.path).with_name(f".{Path(self.path).name}.guard"), "w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            yield
+    def _exclusive(self) -> Iterator[None]:
+        """Holds a lock on a guard file that exists only meanwhile.
+
+        A lock on the folder itself would leave no file either, but excludes no other machine on NFS.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        guard = self.path.with_name(f".{self.path.name}.guard")
+        while True:
+            with guard.open("w") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                if not _is_at(stream, guard):
+                    continue  # the process that held it has removed it meanwhile: a lock on it excludes nobody
+                try:
+                    yield
+                finally:
+                    guard.unlink()
+                return
+
+
+def _is_at(stream: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from raysel.files.filesystems import check_access, filesystem_of, put_file
 from raysel.files.paths import redact_uri
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""Start of the name of a file that is being written."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Folder:
     def require_writable(self) -> Folder:
         """This folder; that nothing can be written to it is told now, and not at the end of a long run."""
         self.require_readable()
-        name = f"{_UNFINISHED}{uuid.uuid4().hex}"
+        name = f"{UNFINISHED}{uuid.uuid4().hex}"
         self.put(name, b"")
         self.delete(name)
         return self
@@ -114,7 +115,7 @@ class Folder:
         with self._told("write", name):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
-        draft = (directory or Path(tempfile.gettempdir())) / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        draft = (directory or Path(tempfile.gettempdir())) / f"{UNFINISHED}{uuid.uuid4().hex}"
         try:
             yield draft
             with self._told("write", name):
@@ -186,9 +187,9 @@ class Folder:
         if not self.local:
             put_file(self.filesystem, draft, target)
             return
-        _flush(draft)
+        flush(draft)
         os.replace(draft, target)
-        _flush(Path(target).parent)
+        flush(Path(target).parent)
 
     @contextmanager
     def _told(self, action: str, name: str) -> Iterator[None]:
@@ -205,7 +206,7 @@ class Folder:
 
 
 def _is_draft(file: StoredFile) -> bool:
-    return file.name.rpartition("/")[2].startswith(_UNFINISHED)
+    return file.name.rpartition("/")[2].startswith(UNFINISHED)
 
 
 def _secrets(uri: str) -> tuple[str, ...]:
@@ -221,7 +222,8 @@ def _first_line(error: BaseException, secrets: tuple[str, ...]) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

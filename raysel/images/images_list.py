@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error, filesystem_of, put_file
-from raysel.files.paths import absolute_uri, redact_uri
+from raysel.files.paths import redact_uri
 from raysel.images.labels.label_tables import match_labels
 from raysel.images.sources.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
-
-_FILES = ("images", "shards", "faults")
-_SKIPPED = b"raysel.skipped"
 
 SHARDS = pa.schema(
     [
@@ -125,29 +118,6 @@ class ImagesList:
         column = match_labels(self.images["key"].combine_chunks(), labels)
         place = self.images.schema.get_field_index("label")
         return replace(self, images=self.images.set_column(place, pa.field("label", pa.string()), column))
-
-    def save(self, folder: str) -> None:
-        """Write ``images.parquet``, ``shards.parquet``, ``faults.parquet`` into a folder (path or URI); it is made."""
-        filesystem, path = filesystem_of(absolute_uri(folder))
-        with as_raysel_error(f"cannot write the images list to {redact_uri(folder)}"):
-            filesystem.create_dir(path, recursive=True)
-            for name in ("images", "faults", "shards"):  # the shards last: they say of what the others are a list
-                table: pa.Table = getattr(self, name)
-                if name == "images":
-                    table = table.replace_schema_metadata({_SKIPPED: str(self.skipped).encode()})
-                with tempfile.TemporaryDirectory(prefix="raysel-list-") as drafts:
-                    draft = Path(drafts) / name
-                    pq.write_table(table, draft, compression="zstd")
-                    put_file(filesystem, draft, f"{path}/{name}.parquet")
-
-    @classmethod
-    def load(cls, folder: str) -> ImagesList:
-        """Read what `save` wrote. RayselError where it cannot be read."""
-        filesystem, path = filesystem_of(absolute_uri(folder))
-        with as_raysel_error(f"cannot read the images list in {redact_uri(folder)}"):
-            images, shards, faults = (pq.read_table(f"{path}/{name}.parquet", filesystem=filesystem) for name in _FILES)
-        skipped = int((images.schema.metadata or {}).get(_SKIPPED, b"0"))
-        return cls(images.replace_schema_metadata(None), shards, faults, skipped)
 
 
 def _with_shard(parts: list[Walked], table: str, schema: pa.Schema) -> pa.Table:

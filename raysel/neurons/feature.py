@@ -44,7 +44,6 @@ def neuron_features(
     field: ReceptiveField,
     *,
     max_size: int,
-    beyond: NDArray[np.float64] | None = None,
 ) -> Iterator[NeuronFeature]:
     """The neuron features of a chunk of neurons of one layer, in order. None depends on its neighbours.
 
@@ -55,27 +54,18 @@ def neuron_features(
         weights: float64 [neurons, N], relative activations w, in (0, 1].
         field: the layer's receptive field.
         max_size: crops larger than this many pixels a side are reduced by the least whole factor.
-        beyond: float64 [3], RGB in 0..1, the color of what lies past the image; None: it does not show.
     """
     cutter = CropCutter(inputs, field, max_size)
     for of_rows, of_origins, of_weights in zip(rows, origins, weights, strict=True):
         used = of_rows >= 0
-        yield neuron_feature(cutter.cut(of_rows[used], of_origins[used]), of_weights[used], beyond)
+        yield neuron_feature(cutter.cut(of_rows[used], of_origins[used]), of_weights[used])
 
 
-def neuron_feature(
-    crops: Crops, weights: NDArray[np.float64], beyond: NDArray[np.float64] | None = None
-) -> NeuronFeature:
+def neuron_feature(crops: Crops, weights: NDArray[np.float64]) -> NeuronFeature:
     """Eq. 1 of one neuron's crops: ``sum_j w_j I_j`` over the crops that show the pixel, divided by their number."""
     if len(crops) == 0:
         shape = crops.sums.shape[1:3]
         return NeuronFeature(np.zeros((*shape, 3)), np.zeros(shape, dtype=np.int64), np.zeros(shape))
-    if beyond is None:
-        return _of_what_shows(crops, weights)
-    return _on_a_ground(crops, weights, np.asarray(beyond, dtype=np.float64))
-
-
-def _of_what_shows(crops: Crops, weights: NDArray[np.float64]) -> NeuronFeature:
     values, denominator, count = _means(crops)
     moments = _Moments.over_crops(values, weights)
     n = np.maximum(count, 1)[:, :, None]
@@ -130,58 +120,6 @@ def _scale(values: NDArray[np.unsignedinteger], scale: NDArray[np.int64]) -> Non
     factors = scale.astype(values.dtype)
     for channel in range(3):
         values[:, :, channel] *= factors
-
-
-def _on_a_ground(crops: Crops, weights: NDArray[np.float64], ground: NDArray[np.float64]) -> NeuronFeature:
-    """What a crop does not show has the color `ground`: a block's mean is its own pixels' and the ground's, by area.
-
-    With U the block's sum and A the part of its area that shows, a mean is ``U/255 + (1 - A) ground``: all that is
-    needed are sums over crops of U, A and their products.
-    """
-    common = math.lcm(*np.unique(crops.block_rows), *np.unique(crops.block_columns))
-    whole = common**2
-    rows_by, columns_by = common // crops.block_rows, common // crops.block_columns
-    values = crops.sums.astype(np.min_scalar_type(255 * whole))
-    for of_crop in values:
-        _scale(of_crop, np.outer(rows_by, columns_by))
-    areas = _Areas(crops.rows * rows_by, crops.columns * columns_by)
-    moments = _Moments.over_crops(values, weights)
-    products = whole * moments.total
-    for j in np.flatnonzero(~crops.complete & (crops.factor > 1)).tolist():
-        # Where a block shows as a whole, U A = U whole; this takes off what the others have less.
-        products -= values[j] * (whole - areas.of(j))[:, :, None]
-    n = len(crops)
-    area, squared_area = (sums[:, :, None] for sums in (areas.total(), areas.squares()))
-    hidden = math.fsum(weights) - areas.weighted(weights)[:, :, None] / whole
-    feature = (moments.weighted / (255 * whole) + hidden * ground) / n
-    spread = n * moments.squares - moments.total**2
-    covariance = n * products - moments.total * area
-    spread_of_area = n * squared_area - area**2
-    shade = 255 * ground
-    variance = (spread - 2 * shade * covariance + shade**2 * spread_of_area) / (255.0 * whole * n) ** 2
-    return NeuronFeature(feature, np.full(feature.shape[:2], n), _deviation(variance))
-
-
-@dataclass(frozen=True)
-class _Areas:
-    """How much of each block shows: ``rows[j, y] * columns[j, x]``."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-
-    def of(self, j: int) -> NDArray[np.int64]:
-        return np.outer(self.rows[j], self.columns[j])
-
-    def total(self) -> NDArray[np.float64]:
-        return self.rows.T.astype(np.float64) @ self.columns.astype(np.float64)
-
-    def squares(self) -> NDArray[np.float64]:
-        return self.rows.T.astype(np.float64) ** 2 @ self.columns.astype(np.float64) ** 2
-
-    def weighted(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        high, low = _split(weights, int(self.rows.max(initial=1) * self.columns.max(initial=1)))
-        columns = self.columns.astype(np.float64)
-        return (self.rows.T * high) @ columns + (self.rows.T * low) @ columns
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,6 @@ def contact_sheets(
     field: ReceptiveField,
     *,
     crop_size: int,
-    beyond: NDArray[np.float64] | None = None,
 ) -> Iterator[Picture | None]:
     """The contact sheets of a chunk of neurons of one layer, in order; None for a neuron without crops.
 
@@ -46,31 +45,25 @@ def contact_sheets(
         origins: int [neurons, N, 2], first (row, column) of each crop (`ReceptiveField.origins`).
         field: the layer's receptive field.
         crop_size: crops larger than this many pixels a side are reduced by the least whole factor.
-        beyond: float64 [3], RGB in 0..1, the color of what lies past the image; None: white.
     """
     cutter = CropCutter(inputs, field, crop_size)
     for of_rows, of_origins in zip(rows, origins, strict=True):
         used = of_rows >= 0
         crops = cutter.cut(of_rows[used], of_origins[used])
-        yield sheet(thumbnails(crops, beyond)) if len(crops) else None
+        yield sheet(thumbnails(crops)) if len(crops) else None
 
 
-def thumbnails(crops: Crops, beyond: NDArray[np.float64] | None = None) -> NDArray[np.uint8]:
-    """uint8 [N, h, w, 3]: block means to the nearest level; `beyond`, RGB in 0..1, or white where a crop is hidden."""
+def thumbnails(crops: Crops) -> NDArray[np.uint8]:
+    """uint8 [N, h, w, 3]: block means to the nearest level, and white where a crop is hidden."""
     if crops.complete.all() and crops.factor == 1:
         return crops.sums.astype(np.uint8)
     showing = crops.rows[:, :, None] * crops.columns[:, None, :].astype(np.float32)
     area = np.outer(crops.block_rows, crops.block_columns).astype(np.float32)
-    if beyond is None:
-        shows = 2 * showing >= area
-        share, ground = shows / np.maximum(showing, 1), np.where(shows, np.float32(0), np.float32(_WHITE))
-        grounds = [ground] * 3
-    else:
-        share, hidden = 1 / area, 1 - showing / area
-        grounds = [hidden * np.float32(255 * level) for level in beyond]
+    shows = 2 * showing >= area
+    share, ground = shows / np.maximum(showing, 1), np.where(shows, np.float32(0.5), np.float32(_WHITE + 0.5))
     pictures = np.empty(crops.sums.shape, dtype=np.uint8)
-    for channel, ground in enumerate(grounds):
-        pictures[..., channel] = crops.sums[..., channel] * share + (ground + np.float32(0.5))
+    for channel in range(3):
+        pictures[..., channel] = crops.sums[..., channel] * share + ground
     return pictures
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.data import DataContext
 
 from raysel.config import ClusterConfig
@@ -51,8 +53,8 @@ def cluster_now() -> Cluster:
 def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Cluster]:
     """A connection to Ray for the time of a run.
 
-    A Ray that this process is already connected to is used and left alone; else the cluster at ``config.address`` or
-    $RAY_ADDRESS; else a local Ray is started, with its own temporary folder, and ended.
+    A Ray that this process is already connected to is used and left alone; else the cluster at ``config.address``, else
+    the one at $RAY_ADDRESS; else a local Ray is started, with its own temporary folder, and ended.
 
     Raises:
         RayselError: no cluster answers at the address.
@@ -61,7 +63,7 @@ def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Clust
         with _settled(verbose):
             yield cluster_now()
         return
-    address = os.environ.get("RAY_ADDRESS") or config.address
+    address = config.address or os.environ.get("RAY_ADDRESS")
     starting = _joined(address, verbose) if address else _started(config, verbose)
     with _settled(verbose), starting:
         yield cluster_now()
@@ -92,7 +94,8 @@ def _check_access(address: str) -> None:
 @contextmanager
 def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
     _check_temp_dir(Path(config.temp_dir or _TEMP_DIR))
-    with nullcontext(config.temp_dir) if config.temp_dir else _session_folder() as folder:
+    session = nullcontext(config.temp_dir) if config.temp_dir else _session_folder()
+    with session as folder, _own_token():
         try:
             _start(config, folder, verbose)
             yield
@@ -133,6 +136,33 @@ def _check_temp_dir(folder: Path) -> None:
             f"{folder} has {free >> 20} MB of free disk space and Ray needs {_FREE_BYTES >> 20} MB: "
             "free some, or choose another folder with --temp-dir"
         )
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """A local Ray that is started in the block answers this process and its children, and no other user of the machine.
+
+    Elsewhere this process authenticates as the user has set it up: the settings are as before after the block.
+    """
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    if before["RAY_AUTH_MODE"]:
+        yield
+        return
+    _authenticate({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    try:
+        yield
+    finally:
+        _authenticate(before)
+
+
+def _authenticate(settings: dict[str, str | None]) -> None:
+    for name, value in settings.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    # Ray read its settings when it was imported, and keeps the first token that it read.
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The two fingerprints: what the rankings depend on, and what the index depends on (design, sec. 3)."""
+"""The two fingerprints: what the rankings depend on, and what the index depends on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from raysel.config import RunConfig
 from raysel.images import DECODER, ImagesList
+from raysel.marks import Enters, marked
 from raysel.network import Network, Tap
 from raysel.pipeline.scan.layout import forward_batch
 
@@ -42,13 +43,17 @@ class Fingerprints:
             dtype="float32",
             batch=forward_batch(config.scan),
             images=images.digest,
-            rank_depth=config.scan.rank_depth,
+            **_values(config, Enters.SCAN),
         )
-        options = asdict(config.derive)
-        del options["cache_gb"]  # how much disk it may use changes nothing
         labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist()}
-        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=options)
+        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=_values(config, Enters.INDEX))
         return cls(scan, index)
+
+
+def _values(config: RunConfig, which: Enters) -> dict[str, Any]:
+    """Name -> value of the options whose value is part of a fingerprint."""
+    stages = (config.source, config.network, config.scan, config.derive)
+    return {name: value for stage in stages for name, value in marked(stage, which).items()}
 
 
 def tap_record(tap: Tap) -> dict[str, Any]:

@@ -1,21 +1,28 @@
-"""From a source to its images list: every shard walked once, in parallel tasks, and not again while it is unchanged."""
+"""From a source to its images list: every shard is walked once, in parallel tasks. The list is saved beside the index,
+so that an unchanged source is not walked again."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
 import ray
 
-from raysel.errors import RayselError
+from raysel.files import Folder
+from raysel.files.paths import redact_uri
 from raysel.images import ImagesList, Source, Walked, select_shards
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.progress import Reporter, Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 
-PLAN = "plan"
-"""Folder beside an index for the images list of its source."""
+PLAN_NAME = "plan.arrows"
+"""File beside an index: the images list, as three Arrow IPC streams one after the other: shards, faults, images.
 
+One file, put at once: a list never mixes the tables of two sources or of two selections of shards."""
+
+_SOURCE, _SKIPPED = b"raysel.source", b"raysel.skipped"
 _IN_FLIGHT = 256
 _STAMPS = 16
 
@@ -25,8 +32,32 @@ def _walk(source: Source, shard: str) -> Walked:
     return source.walk(shard)
 
 
+def images_list(
+    source: Source, shards: str | None, folder: Folder | None, cluster: Callable[[], Cluster], reporter: Reporter
+) -> tuple[ImagesList, bool]:
+    """The images list of a source, and whether the source had to be walked for it.
+
+    Args:
+        source: of the images.
+        shards: glob over the names of shards, None for all.
+        folder: of the index; a list that `save_plan` wrote there is used if the source is unchanged since.
+        cluster: connects to Ray; called only if the source has to be walked.
+        reporter: shows the stage.
+
+    Raises:
+        RayselError: no shard matches, a shard cannot be read, or the source holds no image.
+    """
+    names = select_shards(source.shard_names(), shards)
+    with reporter.stage("plan", "shards", len(names)) as stage:
+        saved = load_plan(folder, source) if folder else None
+        if saved is not None and unchanged(saved, source, names):
+            return saved, False
+        cluster()
+        return plan(source, names, stage), True
+
+
 def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
-    """Walk the shards `names` of a source.
+    """Walk the shards `names` of a source, in parallel.
 
     Raises:
         RayselError: a shard cannot be read, or the source holds no image.
@@ -44,7 +75,7 @@ def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
 
 
 def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:
-    """True if every shard of the list is as it was when it was walked, and none was added or taken away."""
+    """True if the list holds the shards `names` as they are now. Empty shards may be missing in it."""
     known = {row["name"]: (row["size"], row["etag"]) for row in images.shards.to_pylist()}
     if not set(known) <= set(names):
         return False
@@ -56,29 +87,30 @@ def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:
     )
 
 
-def images_list(
-    source: Source, shards: str | None, kept: str | None, cluster: Callable[[], Cluster], reporter: Reporter
-) -> tuple[ImagesList, bool]:
-    """The images list of a source, and if the source had to be walked for it.
-
-    Args:
-        source: of the images.
-        shards: glob over the names of shards, None for all.
-        kept: folder of a list that was saved before; it is used if the source is unchanged since.
-        cluster: connects to Ray; called only if there is something to walk.
-        reporter: is told of the stage.
-    """
-    names = select_shards(source.shard_names(), shards)
-    with reporter.stage("plan", "shards", len(names)) as stage:
-        known = _loaded(kept) if kept else None
-        if known is not None and unchanged(known, source, names):
-            return known, False
-        cluster()
-        return plan(source, names, stage), True
+def save_plan(folder: Folder, source: Source, images: ImagesList) -> None:
+    """Save the images list of a source beside the index in `folder`, whole or not at all."""
+    about = {_SOURCE: _settings(source), _SKIPPED: str(images.skipped).encode()}
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with folder.writing(PLAN_NAME) as path, pa.OSFile(str(path), "wb") as file:
+        for table in (images.shards.replace_schema_metadata(about), images.faults, images.images):
+            with pa.ipc.new_stream(file, table.schema, options=options) as stream:
+                stream.write_table(table)
 
 
-def _loaded(folder: str) -> ImagesList | None:
+def load_plan(folder: Folder, source: Source) -> ImagesList | None:
+    """What `save_plan` wrote; None if there is no such file, it is damaged, or it lists another source."""
     try:
-        return ImagesList.load(folder)
-    except RayselError:
+        file = pa.BufferReader(folder.read(PLAN_NAME))
+        shards, faults, images = (pa.ipc.open_stream(file).read_all() for _ in range(3))
+    except (FileNotFoundError, pa.ArrowInvalid, OSError):
         return None
+    about = shards.schema.metadata or {}
+    if about.get(_SOURCE) != _settings(source):
+        return None
+    return ImagesList(images, shards.replace_schema_metadata(None), faults, int(about[_SKIPPED]))
+
+
+def _settings(source: Source) -> bytes:
+    """What a list of the source depends on besides its shards, such as a table's columns; without secrets."""
+    settings = {name: redact_uri(str(value)) for name, value in vars(source).items()}
+    return json.dumps({"kind": source.kind, **settings}, sort_keys=True).encode()

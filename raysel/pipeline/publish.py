@@ -4,74 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from raysel.errors import RayselError
-from raysel.files import Folder
 from raysel.images import ImagesList
 from raysel.network import Tap
 from raysel.neurons import Rankings
-from raysel.pipeline.derive.driver import Derived
+from raysel.pipeline.context import Run
+from raysel.pipeline.derive.chunk import Labels
+from raysel.pipeline.derive.stage import Derived
+from raysel.pipeline.record import build_manifest
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import (
-    MANIFEST_NAME,
     QUARANTINE,
-    RUNS_PREFIX,
     Index,
     Manifest,
-    RunLock,
-    TableWriter,
     publish,
-    read_manifest,
+    published_manifest,
+    remove_progress,
     remove_unreferenced,
 )
-
-GRACE = timedelta(hours=1)
-"""How long the files of a replaced index stay, for readers that still have it open."""
 
 _NEURONS_AT_ONCE = 256
 
 
-def publish_index(
-    writer: TableWriter,
-    record: Manifest,
-    taps: Sequence[Tap],
-    images: ImagesList,
-    classes: pa.Table,
-    state: RunningState,
-    derived: Derived,
-    lock: RunLock,
-) -> Manifest:
+def publish_index(run: Run, state: RunningState, derived: Derived) -> Manifest:
     """Write all tables but features and sheets, which derive has written, and then the manifest that names them.
 
-    What was kept for a restart goes once the index is published.
+    The progress of this run is removed once the index is published.
     """
+    record, tables, images = build_manifest(run, state, derived), run.tables, run.images
+    class_sizes = Labels.of(images, state.covered).sizes
     files = [
-        writer.neurons(derived.neurons),
-        writer.rankings(ranking_tables(taps, state.rankings(), images)),
-        writer.images([images.images.rename_columns({"id": "image"})]),
-        writer.shards(images.shards.append_column("shard", pa.array(range(len(images.shards)), pa.int32()))),
-        writer.classes(classes),
-        writer.quarantine(quarantined(images, state.quarantine)),
+        tables.neurons(derived.neurons),
+        tables.rankings(ranking_tables(derived.taps, state.rankings(), images)),
+        tables.images([images.images.rename_columns({"id": "image"})]),
+        tables.shards(images.shards.append_column("shard", pa.array(range(len(images.shards)), pa.int32()))),
+        tables.classes(run.classes.append_column("images", pa.array(class_sizes))),
+        tables.quarantine(quarantined(images, state.quarantine)),
     ]
-    lock.renew()
-    manifest = publish(writer.folder, record.model_copy(update={"files": record.files + files}))
-    with suppress(RayselError):  # who has taken over meanwhile keeps what is theirs
-        lock.renew()
-        writer.folder.delete_below(RUNS_PREFIX)
-    remove_unreferenced(writer.folder, GRACE)
+    manifest = publish(run.lock, record.model_copy(update={"files": record.files + files}))
+    with suppress(RayselError):  # if the lock was lost, what remains belongs to the run that took over
+        run.lock.confirm()
+        remove_progress(run.folder, manifest.scan_fingerprint, manifest.index_fingerprint)
+        remove_unreferenced(run.folder)
     return manifest
 
 
-def published_state(folder: Folder, scan_fingerprint: str, taps: Sequence[Tap], images: int) -> RunningState | None:
-    """The state at the end of the scan of the index in `folder`; None if it is of another scan, or there is none."""
-    if not folder.exists(MANIFEST_NAME) or read_manifest(folder).scan_fingerprint != scan_fingerprint:
+def published_state(run: Run) -> RunningState | None:
+    """The final state of the scan of the index that the run replaces; None if there is none, or of another scan."""
+    folder, taps = run.folder, run.network.taps
+    manifest = published_manifest(folder)
+    if manifest is None or manifest.scan_fingerprint != run.fingerprints.scan:
         return None
-    index = Index(folder, read_manifest(folder))
+    index = Index(folder, manifest)
     rows = index.rankings(["layer", "channel", "rank", "image", "activation", "row", "column"])
     first = dict(zip((tap.layer for tap in taps), first_neurons(taps), strict=False))
     columns = {tap.layer: tap.map_size[1] for tap in taps}
@@ -79,10 +68,9 @@ def published_state(folder: Folder, scan_fingerprint: str, taps: Sequence[Tap], 
     names, of_row = layers.dictionary.to_pylist(), layers.indices.to_numpy()
     neuron = np.array([first[name] for name in names])[of_row] + rows["channel"].to_numpy()
     position = rows["row"].to_numpy() * np.array([columns[name] for name in names])[of_row] + rows["column"].to_numpy()
-    depth = int(index.manifest.config["scan"]["rank_depth"])
     rankings = Rankings.from_entries(
         first_neurons(taps)[-1],
-        depth,
+        run.config.scan.rank_depth,
         neuron,
         rows["rank"].to_numpy(),
         rows["activation"].to_numpy(),
@@ -90,13 +78,13 @@ def published_state(folder: Folder, scan_fingerprint: str, taps: Sequence[Tap], 
         position,
     )
     faults = {row["image"]: row["reason"] for row in index.quarantine.to_pylist() if row["image"] is not None}
-    covered = np.ones(images, bool)
+    covered = np.ones(len(run.images.images), bool)
     covered[list(faults)] = False
     return RunningState(rankings, covered, faults)
 
 
 def ranking_tables(taps: Sequence[Tap], rankings: Rankings, images: ImagesList) -> Iterator[pa.Table]:
-    """Rows of the rankings table, some neurons of one layer at a time, in order."""
+    """Rows of the rankings table in order, for some neurons of one layer at a time."""
     for tap, first in zip(taps, first_neurons(taps), strict=False):
         for channel in range(0, tap.channels, _NEURONS_AT_ONCE):
             last = min(channel + _NEURONS_AT_ONCE, tap.channels)

@@ -1,9 +1,9 @@
-"""What a run leaves written about itself: the manifest."""
+"""What a run records about itself: the manifest."""
 
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, fields
+from dataclasses import asdict, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,60 +12,36 @@ import numpy as np
 
 from raysel.config import RunConfig
 from raysel.files import redact_uri
-from raysel.images import DECODER, ImagesList, Source
+from raysel.images import DECODER, Source
+from raysel.marks import PATH, Enters, marked, options
 from raysel.network import Network, Tap
-from raysel.pipeline.derive.driver import Derived
-from raysel.pipeline.fingerprint import Fingerprints, tap_record
+from raysel.pipeline.context import Run
+from raysel.pipeline.derive.stage import Derived
+from raysel.pipeline.fingerprint import tap_record
 from raysel.pipeline.scan.layout import forward_batch
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
 
 _STAGES = ("source", "network", "scan", "derive")
-_PATHS = (
-    ("source", "labels"),
-    ("source", "label_map"),
-    ("source", "classes"),
-    ("network", "network"),
-    ("network", "weights"),
-)
-"""Options that may be a local file; a network may be one, too (``.pt2``, ``.mat``, ``.caffemodel``)."""
-_NO_MATTER = {"workers", "gpus", "device", "call_images", "slice_images", "seed", "cache_gb"} | {
-    "snapshot_every_s",
-    "wait_for_min_actors_s",
-    "no_progress_timeout_s",
-    "lost_machine_wait_s",
-    "actor_restarts",
-    "task_retries",
-}
-"""Options that change nothing in an index; `gpus` does through the batch that it implies, which is named itself."""
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
 
 
-def build_manifest(
-    config: RunConfig,
-    source: Source,
-    network: Network,
-    taps: tuple[Tap, ...],
-    images: ImagesList,
-    fingerprints: Fingerprints,
-    state: RunningState,
-    derived: Derived,
-    seconds: dict[str, float],
-) -> Manifest:
-    """The manifest of a finished run; its list of files is still short of the tables. `taps`: as crops were cut."""
+def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
+    """The manifest of a finished run. Its list of files has those of derive only."""
+    network, images = run.network, run.images
     return Manifest(
-        scan_fingerprint=fingerprints.scan,
-        index_fingerprint=fingerprints.index,
-        config=plain(config, source),
+        scan_fingerprint=run.fingerprints.scan,
+        index_fingerprint=run.fingerprints.index,
+        config=plain(run.config, run.source),
         network=NetworkRecord(
             name=network.name,
             weights=network.weights_digest,
-            taps=_taps(network, taps),
+            taps=_taps(network, derived.taps),
             preprocessing=asdict(network.preprocessing),
         ),
         source=SourceRecord(
-            uri=redact_uri(source.uri),
-            kind=source.kind,
+            uri=redact_uri(run.source.uri),
+            kind=run.source.kind,
             digest=images.digest,
             decoder=DECODER,
             shards=len(images.shards),
@@ -80,8 +56,8 @@ def build_manifest(
         ),
         coverage=state.done / len(images.images),
         software={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        stages={name: round(spent, 3) for name, spent in seconds.items()},
-        counters=_counters(config, state, derived),
+        stages={name: round(spent, 3) for name, spent in run.reporter.seconds.items()},
+        counters=_counters(run.config, state, derived),
         files=derived.files,
     )
 
@@ -102,28 +78,30 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
     """The configuration as data that can be used again from any folder, without secrets."""
-    options = {name: asdict(getattr(config, name)) for name in _STAGES}
-    options["source"]["images"] = redact_uri(source.uri)
-    for stage, name in _PATHS:
-        options[stage][name] = _from_anywhere(options[stage][name])
-    preprocessing = options["network"]["preprocessing"]
-    if preprocessing is not None:
-        preprocessing["average_image"] = _from_anywhere(preprocessing["average_image"])
-    return options
+    record = {stage: asdict(_with_absolute_paths(getattr(config, stage))) for stage in _STAGES}
+    record["source"]["images"] = redact_uri(source.uri)  # the source resolves globs, too
+    return record
 
 
 def differences(there: Manifest, config: RunConfig) -> str:
     """The settings in which a published index differs from `config`, in a few words; empty if there are none."""
     found = []
     for stage in _STAGES:
-        before = there.config.get(stage, {})
-        for field in fields(getattr(config, stage)):
-            now = _as_json(getattr(getattr(config, stage), field.name))
-            if field.name in _NO_MATTER or field.name not in before:
+        before, now = there.config.get(stage, {}), getattr(config, stage)
+        for name, option in options(now).items():
+            value = _as_json(getattr(now, name))
+            if Enters.NONE in option.marks or name not in before:
                 continue
-            if before[field.name] != now and not _same_place(before[field.name], now):
-                found.append(f"{field.name} {before[field.name]}, now {now}")
+            if before[name] != value and not _same_place(before[name], value):
+                found.append(f"{name} {before[name]}, now {value}")
     return "; ".join(found[:3])
+
+
+def _with_absolute_paths(stage: Any) -> Any:
+    """A configuration whose local files are named by absolute paths, and whose URIs hold no secrets."""
+    paths = {name: _from_anywhere(value) for name, value in marked(stage, PATH).items()}
+    inner = {name: _with_absolute_paths(value) for name, value in vars(stage).items() if is_dataclass(value)}
+    return replace(stage, **paths, **inner)
 
 
 def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[str, int | float]:
@@ -136,11 +114,10 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
         "scan.decode_s": round(state.decode_s, 3),
         "scan.forward_s": round(state.forward_s, 3),
         "derive.images_needed": derived.images_needed,
-        "derive.images_fetched": derived.tally.fetched,
-        "derive.images_decoded": derived.tally.decoded,
-        "derive.bytes_read": derived.tally.bytes_read,
+        "derive.images_decoded": derived.cost.images_decoded,
+        "derive.bytes_read": derived.cost.bytes_read,
         "derive.crops": derived.crops,
-        "derive.kernel_s": round(derived.kernel_s, 3),
+        "derive.kernel_s": round(derived.cost.kernel_s, 3),
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -15,209 +13,135 @@ import pyarrow as pa
 from raysel.config import RunConfig
 from raysel.errors import RayselError
 from raysel.files import Folder
-from raysel.files.paths import join_uri
-from raysel.images import (
-    ImagesList,
-    Source,
-    class_facts,
-    open_source,
-    read_class_list,
-    read_labels,
-    subset,
-)
-from raysel.network import Network, Tap, load
-from raysel.pipeline.cluster import Cluster, connected
-from raysel.pipeline.derive.chunk import Labels
-from raysel.pipeline.derive.chunk_files import ChunkFiles
-from raysel.pipeline.derive.crop_fields import with_crop_fields
-from raysel.pipeline.derive.driver import Derived, chunks_of, derive, images_needed
-from raysel.pipeline.derive.inputs import Inputs
+from raysel.images import ImagesList, class_facts, open_source, read_class_list, read_labels, subset
+from raysel.network import load
+from raysel.pipeline.cluster import connected
+from raysel.pipeline.context import Run
+from raysel.pipeline.derive.stage import derive
 from raysel.pipeline.fingerprint import Fingerprints
-from raysel.pipeline.plan import PLAN, images_list
+from raysel.pipeline.plan import images_list, save_plan
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import publish_index, published_state
-from raysel.pipeline.record import build_manifest, differences
+from raysel.pipeline.record import differences
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.driver import ScanRun, scan
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState, Snapshots
-from raysel.store import LOCK_NAME, MANIFEST_NAME, RUNS_PREFIX, Manifest, RunLock, TableWriter, locked, read_manifest
+from raysel.store import (
+    LOCK_NAME,
+    MANIFEST_NAME,
+    RUNS_PREFIX,
+    Manifest,
+    UnreadableManifestError,
+    locked,
+    read_manifest,
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     index: str
-    """Where the index is."""
+    """Path or URI of the index, without secrets."""
     manifest: Manifest
     computed: bool
-    """False where this very index was published already."""
+    """False if this very index had been published before."""
 
 
 def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Outcome:
     """Index a network over a source of images. An index that is published already is not computed again.
 
     Raises:
-        RayselError: whatever the person at the keyboard can mend.
+        RayselError: a fault that the user can correct.
     """
-    _check(config)
-    folder = Folder.at(config.out)
-    _check_place(folder)
-    if not folder.local:
-        folder.require_writable()
-    options = config.source
+    _check_depth(config)
+    folder, options = _writable_folder(config.out), config.source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
-    labels = _labels(config)
-    own_classes = read_class_list(options.classes) if options.classes else None
+    labels, own_classes = _labels(config), read_class_list(options.classes) if options.classes else None
     network = load(config.network)
-    with ExitStack() as open_things:
+    with ExitStack() as stack:
         # Ray takes seconds to start, so it starts only when there is work for it.
-        cluster = cache(lambda: open_things.enter_context(connected(config.cluster, verbose=verbose)))
-        kept = join_uri(config.out, PLAN)
-        whole, walked = images_list(source, options.shards, kept, cluster, reporter)
-        images = subset(whole, options.limit, options.sample)
-        if labels is not None:
-            images = images.with_labels(labels)
-            if images.labelled < len(images.images):
-                reporter.say(f"labels: {images.labelled:,} of {len(images.images):,} images are in the table")
+        cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
+        planned, walked = images_list(source, options.shards, folder, cluster, reporter)
+        images = _with_labels(subset(planned, options.limit, options.sample), labels, reporter)
         classes = class_facts(images.classes, own_classes)
         fingerprints = Fingerprints.of(config, network, images, classes)
         published = _published(folder, config, fingerprints)
-        if walked:  # kept only now, when nothing is wrong with what was asked for
-            whole.save(kept)
-        if published is not None:
-            _clear_up(folder, fingerprints, reporter)
-        else:
-            run = _Run(config, folder, source, network, images, classes, fingerprints, cluster, reporter)
+        if walked:  # only now, when nothing is wrong with the settings
+            save_plan(folder, source, planned)
+        if published is None:
             with locked(folder, reporter.say) as lock:
-                published = _published(folder, config, fingerprints)  # by the run whose lock this was
+                published = _published(folder, config, fingerprints)  # by the run that held the lock meanwhile
                 if published is None:
-                    return Outcome(folder.shown, run.compute(lock), computed=True)
-                for left in _left_by(folder, fingerprints):
-                    folder.delete_below(left)
-    return Outcome(folder.shown, published, computed=False)
+                    run = Run(config, folder, source, network, images, classes, fingerprints, cluster, reporter, lock)
+                    return Outcome(folder.shown, _compute(run), computed=True)
+        _remove_left(folder, fingerprints, reporter)
+        return Outcome(folder.shown, published, computed=False)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A run that has its lock, and something to compute."""
+def _compute(run: Run) -> Manifest:
+    state = _scanned(run)
+    run.lock.confirm()
+    derived = derive(run, state)
+    with run.reporter.stage("publish", "files"):
+        return publish_index(run, state, derived)
 
-    config: RunConfig
-    folder: Folder
-    source: Source
-    network: Network
-    images: ImagesList
-    classes: pa.Table
-    """What the labels mean, a row each."""
-    fingerprints: Fingerprints
-    cluster: Callable[[], Cluster]
-    reporter: Reporter
 
-    def compute(self, lock: RunLock) -> Manifest:
-        state = self._scanned(lock)
-        lock.confirm()
-        labels = Labels.of(self.images.class_numbers, self.images.classes, state.covered)
-        files = ChunkFiles(TableWriter(self.folder, self.fingerprints.index))
-        taps = with_crop_fields(self.config.derive, self.source, self.images, self.network, state, self.reporter)
-        derived = self._derived(state, taps, labels, files)
-        with self.reporter.stage("publish", "files"):
-            record = build_manifest(
-                self.config,
-                self.source,
-                self.network,
-                taps,
-                self.images,
-                self.fingerprints,
-                state,
-                derived,
-                self.reporter.seconds,
-            )
-            classes = self.classes.append_column("images", pa.array(labels.sizes))
-            return publish_index(files.writer, record, taps, self.images, classes, state, derived, lock)
-
-    def _scanned(self, lock: RunLock) -> RunningState:
-        """The state with every image in it: from a snapshot, from the index that is to be replaced, or from a scan."""
-        taps, options = self.network.taps, self.config.scan
-        neurons, count = first_neurons(taps)[-1], len(self.images.images)
-        snapshots = Snapshots(self.folder, self.fingerprints.scan, options.snapshot_every_s, lock)
-        state = snapshots.load() or published_state(self.folder, self.fingerprints.scan, taps, count)
-        if state is None:
-            state = RunningState.empty(neurons, options.rank_depth, count)
-            # What was derived from a scan that is lost may differ from this one's in the last bits.
-            self.folder.delete_below(f"{RUNS_PREFIX}/{self.fingerprints.index}")
-        elif state.done:
-            self.reporter.say(f"scan: goes on where it was: {state.done:,} of {count:,} images are done")
-        check_bad_images(state, self.images, self.config.source.max_bad)
-        if state.done == count:
-            return state
-        layout = ScanLayout.of(options, self.cluster())
-        self.reporter.say(
-            f"scan: {count - state.done:,} images, {neurons:,} neurons of {len(taps)} layers, "
-            f"{layout.workers} {'GPU' if layout.gpu else 'CPU'} actors"
-        )
-        run = ScanRun(self.source, self.images, self.network, self.config, layout, self.reporter.say)
-        with self.reporter.stage("scan", "images", count) as stage:
-            scan(run, state, snapshots, stage)
+def _scanned(run: Run) -> RunningState:
+    """The state with every image in it: from a snapshot, from the index that is to be replaced, or from a scan."""
+    taps, options, say = run.network.taps, run.config.scan, run.reporter.say
+    neurons, count = first_neurons(taps)[-1], len(run.images.images)
+    snapshots = Snapshots(run.folder, run.fingerprints.scan, options.snapshot_every_s, run.lock)
+    state = snapshots.load() or published_state(run)
+    if state is None:
+        state = RunningState.empty(neurons, options.rank_depth, count)
+        # What was derived from a scan that is lost may differ from this one's in the last bits.
+        run.folder.delete_below(f"{RUNS_PREFIX}/{run.fingerprints.index}")
+    elif state.done:
+        say(f"scan: resuming: {state.done:,} of {count:,} images are done")
+    check_bad_images(state, run.images, run.config.source.max_bad)
+    if state.done == count:
         return state
-
-    def _derived(self, state: RunningState, taps: tuple[Tap, ...], labels: Labels, files: ChunkFiles) -> Derived:
-        options = self.config.derive
-        n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
-        chunks = list(chunks_of(taps, state.rankings(), n))
-        present = files.present()
-        needed = images_needed(
-            [each for each in chunks if files.name(each.tap.layer, each.first_channel) not in present]
-        )
-        inputs = Inputs.of(
-            self.source, self.network.preprocessing, self.images, needed, options.cache_gb, uuid.uuid4().hex
-        )
-        if present:
-            self.reporter.say(f"derive: goes on where it was: {len(present):,} of {len(chunks):,} chunks are done")
-        self.cluster()
-        with self.reporter.stage("derive", "neurons", len(n)) as stage:
-            return derive(chunks, inputs, labels, self.config, files, stage)
+    layout = ScanLayout.of(options, run.cluster())
+    say(
+        f"scan: {count - state.done:,} images, {neurons:,} neurons of {len(taps)} layers, "
+        f"{layout.workers} {'GPU' if layout.gpu else 'CPU'} actors"
+    )
+    scan_run = ScanRun(run.source, run.images, run.network, run.config, layout, say)
+    with run.reporter.stage("scan", "images", count) as stage:
+        scan(scan_run, state, snapshots, stage)
+    return state
 
 
-def _check(config: RunConfig) -> None:
-    if not config.out:
-        raise RayselError("no place for the index: give --out")
+def _check_depth(config: RunConfig) -> None:
     if config.derive.n_max > config.scan.rank_depth:
         raise RayselError(
             f"--n-max {config.derive.n_max} is more than the --rank-depth {config.scan.rank_depth} that rankings keep: "
-            "lower the one or raise the other"
+            "lower the first or raise the second"
         )
 
 
-def _clear_up(folder: Folder, fingerprints: Fingerprints, reporter: Reporter) -> None:
-    """Remove what is left of a run that was killed right after it had published this index.
+def _writable_folder(out: str) -> Folder:
+    """The folder of the index. A local one is not made yet.
 
-    What others have begun in this folder stays, and so does everything where another run is alive.
+    Raises:
+        RayselError: it cannot be made or written to.
     """
-    if folder.exists(LOCK_NAME) or _left_by(folder, fingerprints):
-        with suppress(RayselError, OSError), locked(folder, reporter.say):
-            for left in _left_by(folder, fingerprints):
-                folder.delete_below(left)
-
-
-def _left_by(folder: Folder, fingerprints: Fingerprints) -> list[str]:
-    """Folders below ``runs/`` that a run with these fingerprints has left."""
-    folders = (f"{RUNS_PREFIX}/{name}" for name in (fingerprints.scan, fingerprints.index))
-    return [each for each in folders if folder.list(each)]
-
-
-def _check_place(folder: Folder) -> None:
-    """Of what can be known before anything is written: that the folder can be made, or written to."""
+    if not out:
+        raise RayselError("no folder for the index: give --out")
+    folder = Folder.at(out)
     if not folder.local:
-        return
-    there = Path(folder.path)
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise RayselError(f"cannot write an index to {folder.shown}: {there} is no folder; give another --out")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise RayselError(f"cannot write an index to {folder.shown}: no permission in {there}; give another --out")
+        return folder.require_writable()
+    existing = Path(folder.path)
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RayselError(f"cannot write an index to {folder.shown}: {existing} is not a folder; give another --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RayselError(f"cannot write an index to {folder.shown}: no permission in {existing}; give another --out")
+    return folder
 
 
 def _labels(config: RunConfig) -> pa.Table | None:
@@ -227,18 +151,44 @@ def _labels(config: RunConfig) -> pa.Table | None:
     return read_labels(options.labels, options.label_key, options.label_column, options.label_map)
 
 
+def _with_labels(images: ImagesList, labels: pa.Table | None, reporter: Reporter) -> ImagesList:
+    if labels is None:
+        return images
+    images = images.with_labels(labels)
+    if images.labelled < len(images.images):
+        reporter.say(f"labels: {images.labelled:,} of {len(images.images):,} images are in the table")
+    return images
+
+
 def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) -> Manifest | None:
-    """The index that is there already, if it is the very one asked for.
+    """The index in the folder, if it is the one asked for.
 
     Raises:
         RayselError: it is another one, and ``--replace`` was not given.
     """
     if not folder.exists(MANIFEST_NAME):
         return None
-    there = read_manifest(folder)
-    if there.index_fingerprint == fingerprints.index:
-        return there
+    try:
+        manifest = read_manifest(folder)
+    except UnreadableManifestError:
+        if config.replace:
+            return None
+        raise
+    if manifest.index_fingerprint == fingerprints.index:
+        return manifest
     if config.replace:
         return None
-    what = differences(there, config) or "the images, the weights or raysel changed since"
-    raise RayselError(f"{folder.shown} holds an index made otherwise ({what}): give another --out, or --replace it")
+    what = differences(manifest, config) or "the images, the weights or raysel changed since"
+    raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
+
+
+def _remove_left(folder: Folder, fingerprints: Fingerprints, reporter: Reporter) -> None:
+    """Remove what a run left that was killed right after it had published this index.
+
+    Nothing is removed while another run is alive, and nothing that runs with other settings have begun.
+    """
+    prefixes = [f"{RUNS_PREFIX}/{name}" for name in (fingerprints.scan, fingerprints.index)]
+    if folder.exists(LOCK_NAME) or any(folder.list(prefix) for prefix in prefixes):
+        with suppress(RayselError, OSError), locked(folder, reporter.say):
+            for prefix in prefixes:
+                folder.delete_below(prefix)

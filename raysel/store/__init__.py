@@ -1,21 +1,29 @@
-"""An index at rest: its layout, its manifest, how it becomes visible in one step, and its read side."""
+"""An index at rest: its tables, its manifest, its publication in one step, its lock, and the read side.
 
-from raysel.store.index import ClassShare, Index, Neuron, neuron_address, open_index
+Only this package opens the files of an index; `raysel.store.manifest` describes the folder. A run writes tables with
+`TableWriter` while it holds the lock, and `publish` makes them visible. `open_index` reads them.
+"""
+
+from raysel.store.filtering import Direction, Range, find_neurons
+from raysel.store.index_reader import Index, open_index
 from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
 from raysel.store.manifest import (
     DATA_PREFIX,
     FORMAT_VERSION,
     MANIFEST_NAME,
+    RUNS_PREFIX,
     Counts,
     FileEntry,
     Manifest,
     NetworkRecord,
     SourceRecord,
+    UnreadableManifestError,
+    published_manifest,
     read_manifest,
 )
-from raysel.store.pictures import decode_feature, feature_row, sheet_row
-from raysel.store.publication import check_files, publish, remove_unreferenced
-from raysel.store.query import Direction, Range, find_neurons
+from raysel.store.neuron import ClassShare, Neuron, neuron_address
+from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
+from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
 from raysel.store.schema import (
     CLASSES,
     FEATURES,
@@ -24,13 +32,12 @@ from raysel.store.schema import (
     RANKINGS,
     SHARDS,
     SHEETS,
-    description_of,
     documented,
     neurons_schema,
 )
-from raysel.store.snapshot import RUNS_PREFIX, get_snapshot, put_snapshot
+from raysel.store.snapshot import get_snapshot, put_snapshot
 from raysel.store.source_crops import SourceCrop
-from raysel.store.tables import TableWriter
+from raysel.store.table_writer import TableWriter
 
 __all__ = [
     "CLASSES",
@@ -59,9 +66,9 @@ __all__ = [
     "SourceCrop",
     "SourceRecord",
     "TableWriter",
+    "UnreadableManifestError",
     "check_files",
     "decode_feature",
-    "description_of",
     "documented",
     "feature_row",
     "find_neurons",
@@ -71,8 +78,10 @@ __all__ = [
     "neurons_schema",
     "open_index",
     "publish",
+    "published_manifest",
     "put_snapshot",
     "read_manifest",
+    "remove_progress",
     "remove_unreferenced",
     "sheet_row",
 ]

@@ -1,7 +1,8 @@
-"""One run, one lock: whoever writes an index holds its lock, and shows that it lives by rewriting it.
+"""The lock of an index: only the run that holds it writes the index.
 
-A waiter trusts no clock but its own: it watches the lock's etag, and takes over by a put on that very etag when it has
-not changed for a whole lease.
+The holder rewrites the lock every few seconds as a sign of life. Clocks of different machines are never compared: a
+waiting run watches the lock's etag, and if that does not change for a whole lease, it takes the lock over by a put that
+succeeds only on that very etag.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from raysel.errors import RayselError
-from raysel.files.conditional import ConditionalFile, conditional_file
-from raysel.files.folder import Folder
+from raysel.files import ConditionalFile, Folder, as_raysel_error, conditional_file
+from raysel.store.manifest import MANIFEST_NAME
 
 T = TypeVar("T")
 
@@ -31,28 +32,38 @@ LOCK_NAME = "LOCK"
 
 @dataclass(frozen=True)
 class Lease:
-    """How a lock is kept alive, in seconds of each process's own monotonic clock."""
+    """Durations of a lock, in seconds of each process's own monotonic clock."""
 
     beat_s: float = 5.0
-    """The holder rewrites the lock this often."""
+    """Time between two rewrites by the holder."""
     lasts_s: float = 30.0
-    """A lock that is not rewritten for so long may be taken over; a holder that could not rewrite it asks before it
-    writes anything else."""
+    """A lock that was not rewritten for this long may be taken over."""
     patience_s: float = 120.0
-    """How long a holder waits for a store that does not answer."""
+    """How long a request is repeated to a store that does not answer."""
+
+    def ask(self, request: Callable[[], T]) -> T:
+        """The result of `request`, which is repeated for `patience_s` while it raises a `RayselError`."""
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return request()
+            except RayselError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(self.beat_s / 5)
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock; for people, and to notice on the same machine that it is gone."""
+    """The process that holds a lock: for messages, and to notice on the same machine that it has ended."""
 
     run: str
     host: str
     pid: int
     machine: str
-    """Of this boot and this space of process numbers: elsewhere a pid says nothing."""
+    """Id of the machine's boot and of the process's pid namespace: elsewhere the pid means nothing. May be empty."""
     started: str
-    """Of the process, by the machine's count: tells a pid that was given again."""
+    """Start time of the process in kernel ticks: a pid may be used again by another process."""
     since: str
     beat: int = 0
 
@@ -62,8 +73,8 @@ class Holder:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(uuid.uuid4().hex, socket.gethostname(), os.getpid(), _machine(), _started(os.getpid()), now)
 
-    def is_gone(self) -> bool:
-        """True if it was a process of this machine and is no more; False also where that cannot be told."""
+    def has_ended(self) -> bool:
+        """True if the process ran on this machine and has ended; False if it runs or its state is not known."""
         if not self.machine or self.machine != _machine():
             return False
         try:
@@ -71,17 +82,17 @@ class Holder:
         except ProcessLookupError:
             return True
         except OSError:
-            pass  # it lives, and is another user's
-        started = _started(self.pid)  # empty where /proc hides it
+            pass  # it runs and belongs to another user
+        started = _started(self.pid)  # empty where /proc hides other users' processes
         return bool(started) and started != self.started
 
     def encode(self, beat: int) -> bytes:
-        """The lock's content; no two are equal."""
+        """The content of the lock. Different for every run and beat."""
         return json.dumps(asdict(self) | {"beat": beat}).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Holder | None:
-        """The holder, None if the content is not one's."""
+        """The holder that a lock names; None if the content is not a lock's."""
         try:
             return cls(**json.loads(content))
         except (ValueError, TypeError):
@@ -92,80 +103,64 @@ class Holder:
 
 
 class RunLock:
-    """A lock that this process holds. Made by `locked`."""
+    """The lock of the index in `folder`, held by this process. Made by `locked`."""
 
-    def __init__(self, file: ConditionalFile, holder: Holder, etag: str, lease: Lease, shown: str) -> None:
-        self._file, self._holder, self._etag, self._lease, self._shown = file, holder, etag, lease, shown
-        self._beats, self._renewed = 0, time.monotonic()
-        self._ended, self._renewing = threading.Event(), threading.Lock()
-        self._lost = False
+    found_manifest: str | None = None
+    """Etag of the manifest that was there when the lock was taken; None if there was none."""
+
+    def __init__(self, folder: Folder, lease: Lease, say: Callable[[str], None]) -> None:
+        self.folder, self.lease = folder, lease
+        self._file, self._holder = conditional_file(folder, LOCK_NAME), Holder.me()
+        self._etag = _acquire(self._file, self._holder, lease, say, folder.shown)
+        self._beats, self._lost = 0, False
+        self._renewing, self._released = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="raysel-lock")
         self._thread.start()
 
     def confirm(self) -> None:
-        """Make sure that the lock is still ours, before something is written that others see.
+        """Ask the store if the lock is still ours. Call this before writing anything that others see.
 
-        A store that was away for longer than the lease is no harm in itself: a put on our own etag tells whether
-        somebody took over meanwhile. It is waited for as long as for everything else that is asked of the store.
-
-        Raises:
-            RayselError: another run has taken over, or the store does not answer.
-        """
-        self._renew_until(lambda: not self._stale())
-
-    def renew(self) -> None:
-        """As `confirm`, but the store is asked in any case: before what cannot be taken back.
+        A run that slept for longer than the lease may have lost its lock without noticing. A store that does not answer
+        is asked again for `Lease.patience_s`.
 
         Raises:
             RayselError: another run has taken over, or the store does not answer.
         """
-        began = time.monotonic()
-        self._renew_until(lambda: self._renewed >= began)
-
-    def _renew_until(self, renewed: Callable[[], bool]) -> None:
-        give_up = time.monotonic() + self._lease.patience_s
-        while not self._lost and not renewed():
-            fault = self._renew()
-            if self._lost or renewed():
-                break
-            if time.monotonic() >= give_up:
-                raise RayselError(f"{self._shown}: the lock could not be renewed ({fault or 'refused'}): run again")
-            time.sleep(self._lease.beat_s / 5)
+        self.lease.ask(self._renew)
         if self._lost:
-            raise RayselError(f"{self._shown}: the lock was lost to another run: wait for it, or run again")
+            raise RayselError(f"{self.folder.shown}: the lock was lost to another run: wait for it, or run again")
 
     def release(self) -> None:
-        """Give the lock back."""
-        self._ended.set()
+        """Remove the lock if it is still ours."""
+        self._released.set()
         self._thread.join()
-        if not self._lost:
-            with suppress(RayselError, OSError):  # it will run out by itself
-                if self._still_ours():
-                    self._file.delete(self._etag)
-
-    def _stale(self) -> bool:
-        return time.monotonic() - self._renewed >= self._lease.lasts_s - self._lease.beat_s
+        with suppress(RayselError, OSError):  # it will expire
+            if self._still_ours():
+                self._file.delete(self._etag)
 
     def _beat(self) -> None:
-        while not self._lost and not self._ended.wait(self._lease.beat_s):
-            self._renew()  # a store that does not answer now may answer at the next beat
+        while not self._lost and not self._released.wait(self.lease.beat_s):
+            with suppress(RayselError):  # a store that does not answer now may answer at the next beat
+                self._renew()
 
-    def _renew(self) -> Exception | None:
-        """Rewrite the lock, if it is still ours; returns what kept the store from it."""
+    def _renew(self) -> None:
+        """Rewrite the lock, or notice that it is lost. RayselError if the store does not answer, or refuses."""
         with self._renewing:
+            if self._lost:
+                return
             self._beats += 1
-            asked = time.monotonic()
             try:
                 etag = self._file.put(self._holder.encode(self._beats), self._etag)
                 self._lost = etag is None and not self._still_ours()
-            except (RayselError, OSError) as fault:
-                return fault
+            except (RayselError, OSError) as error:
+                raise RayselError(f"{self.folder.shown}: the lock could not be renewed ({error}): run again") from None
             if etag is not None:
-                self._etag, self._renewed = etag, asked
-        return None
+                self._etag = etag
+            elif not self._lost:
+                raise RayselError(f"{self.folder.shown}: the lock could not be renewed (refused): run again")
 
     def _still_ours(self) -> bool:
-        """True if the lock is ours under another etag: a put that seemed to fail had come through."""
+        """True if the lock names this run. Its etag differs after a put that arrived and whose answer was lost."""
         present = self._file.read()
         holder = Holder.decode(present[0]) if present else None
         if present is None or holder is None or holder.run != self._holder.run:
@@ -178,68 +173,49 @@ class RunLock:
 def locked(folder: Folder, say: Callable[[str], None], lease: Lease | None = None) -> Iterator[RunLock]:
     """Hold the lock of the index in `folder`.
 
-    A lock whose holder is alive is an error; one whose holder is gone is taken over: at once if it was a process of
-    this machine, else after it was not renewed for a lease.
+    A lock is taken over at once if its holder was a process of this machine that has ended, and otherwise after a lease
+    without a sign of life.
 
     Args:
-        folder: of the index.
-        say: is told in a line if there is something to wait for.
-        lease: how long a lock lives; the same for all runs on an index.
+        folder: folder of the index; created if missing.
+        say: called with one line if the lock has to be waited for.
+        lease: durations; the same for all runs on an index.
 
     Raises:
-        RayselError: another run is alive and holds it, or the folder cannot be locked.
+        RayselError: another run holds the lock and is alive, or the folder cannot be locked.
     """
-    lease = lease or Lease()
-    file, me = conditional_file(folder, LOCK_NAME), Holder.me()
+    with as_raysel_error(f"cannot lock {folder.shown}, check who may write there"):
+        lock = RunLock(folder, lease or Lease(), say)
     try:
-        etag = _taken(file, me, lease, say, folder.shown)
-    except OSError as error:
-        raise RayselError(f"cannot lock {folder.shown}: {error}; see who may write there") from error
-    lock = RunLock(file, me, etag, lease, folder.shown)
-    try:
+        with as_raysel_error(f"cannot read {folder.shown}/{MANIFEST_NAME}"):
+            manifest = lock.lease.ask(conditional_file(folder, MANIFEST_NAME).read)
+        lock.found_manifest = manifest and manifest[1]
         yield lock
     finally:
         lock.release()
 
 
-def _taken(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str], None], shown: str) -> str:
-    """The etag of the lock, once it is ours."""
+def _acquire(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str], None], shown: str) -> str:
+    """Wait until the lock can be taken, and take it; returns its etag."""
     watched, since = None, time.monotonic()
     while True:
-        present = _with_retries(file.read, lease)
-        if present is None:
-            etag = _with_retries(lambda: file.put(me.encode(0), None), lease)
-        else:
-            content, seen = present
-            holder = Holder.decode(content)
+        free, seen = True, None
+        if (present := lease.ask(file.read)) is not None:
+            holder, seen = Holder.decode(present[0]), present[1]
+            ended = holder is not None and holder.has_ended()
             if watched is None:
                 watched, since = seen, time.monotonic()
-                if not (holder and holder.is_gone()):
-                    say(
-                        f"{shown} is locked by {holder or 'somebody'}: waiting {lease.lasts_s:.0f} s for a sign of life"
-                    )
+                if not ended:
+                    owner = holder or "an unknown process"
+                    say(f"{shown} is locked by {owner}: waiting {lease.lasts_s:.0f} s for a sign of life")
             elif seen != watched:
                 raise RayselError(
                     f"another run is indexing into {shown} ({holder}): wait for it, or give another --out"
                 )
-            over = time.monotonic() - since >= lease.lasts_s
-            free = over or (holder is not None and holder.is_gone())
-            etag = _with_retries(partial(file.put, me.encode(0), seen), lease) if free else None
-        if etag is not None:
+            free = ended or time.monotonic() - since >= lease.lasts_s
+        if free and (etag := lease.ask(partial(file.put, me.encode(0), seen))) is not None:
             return etag
         time.sleep(min(1.0, lease.beat_s / 5))
-
-
-def _with_retries(ask: Callable[[], T], lease: Lease) -> T:
-    """What the store answers, as soon as it does."""
-    give_up = time.monotonic() + lease.patience_s
-    while True:
-        try:
-            return ask()
-        except RayselError:
-            if time.monotonic() >= give_up:
-                raise
-        time.sleep(lease.beat_s / 5)
 
 
 def _machine() -> str:
@@ -251,7 +227,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks; empty where there is none."""
+    """Start time of a process in kernel ticks; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

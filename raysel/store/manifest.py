@@ -1,4 +1,13 @@
-"""The manifest: what an index is, where it comes from, and which files it consists of."""
+"""The manifest: what an index is, where it comes from, and which files it consists of.
+
+The folder of an index:
+
+- ``manifest.json`` makes the files below ``data/`` an index. It is written last.
+- ``data/<index fingerprint>/`` holds the tables.
+- ``plan/`` holds the images list of the source: a later run uses it if the source has not changed, and lists nothing.
+- ``runs/<fingerprint>/`` holds the progress of unfinished runs. It is removed at publication.
+- ``LOCK`` exists while a run is writing.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +19,26 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from raysel.errors import RayselError
-from raysel.files.folder import Folder
+from raysel.files import Folder
 
-FORMAT_VERSION = 1
-"""Of the files that this code writes, and the newest that it reads."""
+FORMAT_VERSION = 2
+"""Format of the files that this code reads and writes."""
 
 MANIFEST_NAME = "manifest.json"
 
 DATA_PREFIX = "data"
 """Folder, inside an index, of ``<index fingerprint>/``, which holds the tables."""
 
+RUNS_PREFIX = "runs"
+"""Folder, inside an index, of what a run needs to be resumed, by scan fingerprint and by index fingerprint."""
+
+
+class UnreadableManifestError(RayselError):
+    """A manifest that is damaged or has another format. ``raysel index --replace`` may overwrite it."""
+
 
 class _Part(BaseModel):
-    # A newer minor version may write more fields: they are kept when read and written again.
+    # Unknown fields are kept when a manifest is read and written again.
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
@@ -34,14 +50,14 @@ class FileEntry(_Part):
     size: int
     """Bytes."""
     sha256: str
-    """Of the file's bytes, hexadecimal."""
+    """SHA-256 of the file's bytes, hexadecimal."""
 
     @field_validator("name")
     @classmethod
     def _inside(cls, name: str) -> str:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError(f"{name!r} is no file inside the index")
+            raise ValueError(f"{name!r} is not a file inside the index")
         return name
 
 
@@ -64,40 +80,40 @@ class SourceRecord(_Part):
     uri: str
     """Without secrets."""
     kind: str
-    """How it was read: ``folder``, ``tar``."""
+    """Layout: ``folder``, ``tar``, ``parquet`` or ``table``."""
     digest: str
-    """Of the images list: ids, keys and the shards' etags."""
+    """Digest of the images list: ids, keys and the shards' etags."""
     decoder: str
-    """Name and version of what turned bytes into pixels."""
+    """Name and version of the image decoder."""
     shards: int
     """Number of shards."""
 
 
 class Counts(_Part):
-    """How many of what."""
+    """Sizes of an index and its source."""
 
     neurons: int
     dead: int
     images: int
-    """Images in the list, the quarantined included."""
+    """Images in the list, including those in quarantine."""
     quarantined: int
     skipped: int
-    """Files of the source that are no images by their suffix."""
+    """Files of the source that are not images by their suffix."""
     classes: int
 
 
 class Manifest(_Part):
-    """All there is to say of an index beside its tables. ``manifest.json`` is written last: no manifest, no index."""
+    """All that is recorded about an index, apart from its tables."""
 
     format_version: int = FORMAT_VERSION
     scan_fingerprint: str
-    """Of all that the rankings depend on."""
+    """Fingerprint of everything that the rankings depend on."""
     index_fingerprint: str = Field(pattern=r"^[0-9A-Za-z_-]+$")
-    """Of the scan, the labels and the options of derive; names the folder ``data/<fingerprint>/``."""
+    """Fingerprint of the scan, the labels and the options of derive; names the folder ``data/<fingerprint>/``."""
     created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     """UTC."""
     config: dict[str, Any] = Field(default_factory=dict)
-    """The run's configuration, one table per stage."""
+    """Configuration of the run, one table per stage."""
     network: NetworkRecord
     source: SourceRecord
     counts: Counts
@@ -124,37 +140,48 @@ class Manifest(_Part):
 
 
 def read_manifest(folder: Folder) -> Manifest:
-    """The manifest of the index in `folder`.
+    """Read the manifest of the index in `folder`.
 
     Raises:
-        RayselError: there is no index, one was begun and not finished, a newer raysel wrote it, or it is damaged.
+        UnreadableManifestError: it is damaged or has another format.
+        RayselError: there is no index, it is unfinished, or it cannot be reached.
     """
     try:
         content = folder.read(MANIFEST_NAME)
     except FileNotFoundError:
         raise RayselError(_why_no_index(folder)) from None
+    replace = "run `raysel index` again with --replace, or give another --out"
     where = f"{folder.shown}/{MANIFEST_NAME}"
     try:
         fields = json.loads(content)
     except ValueError:
-        raise RayselError(f"{where} is damaged (no JSON): run `raysel index` with --replace, or restore it") from None
+        raise UnreadableManifestError(f"{where} is damaged (not JSON): restore it, or {replace}") from None
     version = fields.get("format_version") if isinstance(fields, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise RayselError(
-            f"the index in {folder.shown} has format {version}, this raysel reads up to {FORMAT_VERSION}: update raysel"
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        advice = "update raysel" if version > FORMAT_VERSION else replace
+        raise UnreadableManifestError(
+            f"the index in {folder.shown} has format {version}, this raysel reads format {FORMAT_VERSION}: {advice}"
         )
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise RayselError(f"{where} is no manifest of raysel: {field}: {first['msg']}") from None
+        raise UnreadableManifestError(f"{where} is not a manifest: {field}: {first['msg']}; {replace}") from None
+
+
+def published_manifest(folder: Folder) -> Manifest | None:
+    """The manifest of the index in `folder`; None if there is none that this raysel can read."""
+    try:
+        return read_manifest(folder) if folder.exists(MANIFEST_NAME) else None
+    except UnreadableManifestError:
+        return None
 
 
 def _why_no_index(folder: Folder) -> str:
     if any(folder.list(DATA_PREFIX)):
         return (
             f"the index in {folder.shown} is unfinished (files, but no {MANIFEST_NAME}): "
-            "give the `raysel index` command that began it once more, and it goes on"
+            "run the `raysel index` command that began it again, and it resumes"
         )
-    return f"no index in {folder.shown}: `raysel index --out {folder.shown} ...` makes one"
+    return f"no index in {folder.shown}: create one with `raysel index --out {folder.shown} ...`"

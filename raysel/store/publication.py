@@ -1,4 +1,4 @@
-"""Making an index visible in one step, checking it, and clearing away what it replaced."""
+"""Making an index visible in one step, checking its files, and removing what it replaced."""
 
 from __future__ import annotations
 
@@ -6,71 +6,101 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from raysel.errors import RayselError
-from raysel.files.folder import Folder
-from raysel.store.manifest import DATA_PREFIX, MANIFEST_NAME, FileEntry, Manifest, read_manifest
+from raysel.files import Folder, as_raysel_error, conditional_file
+from raysel.store.lock import RunLock
+from raysel.store.manifest import (
+    DATA_PREFIX,
+    MANIFEST_NAME,
+    RUNS_PREFIX,
+    FileEntry,
+    Manifest,
+    published_manifest,
+    read_manifest,
+)
+
+DATA_GRACE = timedelta(hours=1)
+"""How long the files of a replaced index are kept, for readers that still have it open."""
+RUNS_GRACE = timedelta(days=1)
+"""How long the progress of an unfinished run is kept after its last write."""
 
 _CHUNK_BYTES = 4 << 20
 
 
-def publish(folder: Folder, manifest: Manifest) -> Manifest:
-    """Put ``manifest.json``: from then on the folder is this index, for every reader.
+def publish(lock: RunLock, manifest: Manifest) -> Manifest:
+    """Write ``manifest.json``, which makes the folder this index for every reader.
 
-    The index that it replaces is remembered under `Manifest.superseded`, so that its files can go after a while.
+    The put succeeds only if the manifest is still the one that was there when the lock was taken. So a run that loses
+    its lock between the confirmation and the put cannot overwrite the index of the run that took over. If that run has
+    not published yet, this index is published: it is complete, and the other run's put will fail. The other run's
+    command, given again, then finds this index or asks for ``--replace``.
+
+    The index that is replaced is remembered in `Manifest.superseded`, so that its files can be removed later.
 
     Returns:
         The manifest as written.
 
     Raises:
-        RayselError: a file that the manifest names is missing or of another size; nothing is published then.
+        RayselError: the lock was lost, another run has published, or a file that the manifest names is missing or has
+            another size. Then nothing is published.
     """
+    folder = lock.folder
     sizes = {file.name: file.size for file in folder.list(DATA_PREFIX)}
     problems = [problem for entry in manifest.files if (problem := _size_problem(entry, sizes.get(entry.name)))]
     if problems:
         raise RayselError(f"not published, {folder.shown} is incomplete: {problems[0]} ({len(problems)} in all)")
     written = manifest.model_copy(update={"superseded": _superseded(folder, manifest)})
-    folder.put(MANIFEST_NAME, written.to_json())
+    content, file = written.to_json(), conditional_file(folder, MANIFEST_NAME)
+    lock.confirm()
+    with as_raysel_error(f"cannot write {folder.shown}/{MANIFEST_NAME}"):
+        etag = lock.lease.ask(lambda: file.put(content, lock.found_manifest))
+    if etag is None:
+        raise RayselError(f"not published, another run has changed the index in {folder.shown} meanwhile: run again")
     return written
 
 
-def remove_unreferenced(folder: Folder, grace: timedelta, now: datetime | None = None) -> list[str]:
-    """Remove what the manifest does not name: tables of former indexes, of runs that never ended, half-written files.
+def remove_unreferenced(folder: Folder, now: datetime | None = None) -> list[str]:
+    """Remove what the manifest does not name: tables of former indexes, progress of dead runs, half-written files.
 
-    A reader that opened the former index goes on reading its files: they stay until `grace` after it was replaced. What
-    no manifest ever named stays until `grace` after its last write: its run may still be on its way.
+    The files of a replaced index are kept for `DATA_GRACE` after it was replaced. Files that no manifest ever named are
+    kept for `DATA_GRACE` after their last write, and progress below ``runs/`` for `RUNS_GRACE`: a run may resume.
 
     Args:
-        folder: the index.
-        grace: how long.
-        now: the time it is, UTC; by default the clock's.
+        folder: folder of a published index.
+        now: current time, UTC; by default the clock's.
 
     Returns:
         The folders and single files removed, relative to the index.
     """
-    manifest = read_manifest(folder)
-    deadline = (now or datetime.now(UTC)) - grace
-    files = folder.list(DATA_PREFIX)
-    last_use: dict[str, datetime] = {}
-    for file in files:
-        fingerprint = file.name.split("/")[1]
-        last_use[fingerprint] = max(last_use.get(fingerprint, file.modified), file.modified)
-    last_use.update({name: max(when, last_use[name]) for name, when in manifest.superseded.items() if name in last_use})
-    last_use.pop(manifest.index_fingerprint, None)
-    gone = sorted(f"{DATA_PREFIX}/{name}" for name, when in last_use.items() if when <= deadline)
+    manifest, now = read_manifest(folder), now or datetime.now(UTC)
+    data = _last_writes(folder, DATA_PREFIX)
+    data.update({name: max(when, data[name]) for name, when in manifest.superseded.items() if name in data})
+    data.pop(manifest.index_fingerprint, None)
+    gone = [f"{DATA_PREFIX}/{name}" for name, when in data.items() if when <= now - DATA_GRACE]
+    runs = _last_writes(folder, RUNS_PREFIX)
+    gone += [f"{RUNS_PREFIX}/{name}" for name, when in runs.items() if when <= now - RUNS_GRACE]
     for prefix in gone:
         folder.delete_below(prefix)
     named = {entry.name for entry in manifest.files}
-    beside = [file for file in files if file.name.startswith(f"{manifest.data}/") and file.name not in named]
-    strays = sorted(file.name for file in (*beside, *folder.drafts()) if file.modified <= deadline)
-    for name in strays:
+    strays = [file for file in folder.list(manifest.data) if file.name not in named] + list(folder.drafts())
+    old = [file.name for file in strays if file.modified <= now - DATA_GRACE]
+    for name in old:
         folder.delete(name)
-    return gone + strays
+    return sorted(gone) + sorted(old)
+
+
+def remove_progress(folder: Folder, *fingerprints: str) -> None:
+    """Remove the progress of runs with these scan or index fingerprints, below ``runs/``."""
+    for fingerprint in fingerprints:
+        folder.delete_below(f"{RUNS_PREFIX}/{fingerprint}")
+    if not folder.list(RUNS_PREFIX):
+        folder.delete_below(RUNS_PREFIX)
 
 
 def check_files(folder: Folder, manifest: Manifest) -> list[str]:
     """Compare every file that the manifest names with its size and SHA-256, reading all of it.
 
     Returns:
-        One line per file that is missing, of another size or altered; empty where all is well.
+        One line per file that is missing, has another size or was altered; empty if there is none.
     """
     sizes = {file.name: file.size for file in folder.list(DATA_PREFIX)}
     lines = []
@@ -99,11 +129,19 @@ def _sha256(folder: Folder, name: str) -> str:
     return digest.hexdigest()
 
 
+def _last_writes(folder: Folder, prefix: str) -> dict[str, datetime]:
+    """Name of each folder below `prefix` -> when a file in it was last written."""
+    last: dict[str, datetime] = {}
+    for file in folder.list(prefix):
+        name = file.name.split("/")[1]
+        last[name] = max(last.get(name, file.modified), file.modified)
+    return last
+
+
 def _superseded(folder: Folder, manifest: Manifest) -> dict[str, datetime]:
-    try:
-        former = read_manifest(folder)
-    except RayselError:
+    former = published_manifest(folder)
+    if former is None:
         return {}
-    present = {file.name.split("/")[1] for file in folder.list(DATA_PREFIX)}
+    present = _last_writes(folder, DATA_PREFIX)
     times = {**former.superseded, former.index_fingerprint: datetime.now(UTC).replace(microsecond=0)}
     return {name: when for name, when in times.items() if name in present and name != manifest.index_fingerprint}

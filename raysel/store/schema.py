@@ -1,4 +1,4 @@
-"""The tables of an index: every column with its type and a line that says what it is."""
+"""The tables of an index: every column with its type and a one-line description."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def _column(name: str, kind: pa.DataType, description: str, nullable: bool = Fal
 _NEURONS = (
     _column("layer", _NAME, "Name of the tapped layer"),
     _column("channel", pa.int32(), "Channel of the layer, from 0"),
-    _column("layer_depth", pa.int32(), "Place of the layer in the network, from 0"),
+    _column("layer_depth", pa.int32(), "Position of the layer in the network, from 0"),
     _column("rf_size", pa.int32(), "Side of the receptive field, pixels of the network's input"),
     _column("rf_stride", pa.float64(), "Pixels between the receptive fields of neighboring positions"),
     _column("rf_offset", pa.float64(), "First pixel of position 0's receptive field; negative where it sees padding"),
-    _column("rf_exact", pa.bool_(), "False where the receptive field is a bound, not exact"),
+    _column("rf_exact", pa.bool_(), "False if the receptive field is only an upper bound"),
     _column("a_max", pa.float32(), "Highest activation over all images; null if dead", nullable=True),
-    _column("n", pa.int32(), "Images that build the neuron feature and the indexes"),
-    _column("dead", pa.bool_(), "No image activates it: a_max and all indexes are null"),
-    _column("saturated", pa.int32(), "Entries of the ranking whose activation equals a_max"),
+    _column("n", pa.int32(), "Number of images that build the neuron feature and the indexes"),
+    _column("dead", pa.bool_(), "True if no image activates the neuron: a_max and all indexes are null"),
+    _column("saturated", pa.int32(), "Number of entries of the ranking whose activation equals a_max"),
 )
 
 RANKINGS = pa.schema(
     [
         _column("layer", _NAME, "Name of the tapped layer"),
         _column("channel", pa.int32(), "Channel of the layer, from 0"),
-        _column("rank", pa.int32(), "Place in the neuron's ranking, from 0, highest activation first"),
+        _column("rank", pa.int32(), "Position in the neuron's ranking, from 0, highest activation first"),
         _column("image", pa.int64(), "Id of the image in the images table"),
-        _column("activation", pa.float32(), "Maximum over space of the neuron's map for this image"),
-        _column("w", pa.float64(), "Activation / a_max"),
+        _column("activation", pa.float32(), "Spatial maximum of the neuron's map for this image"),
+        _column("w", pa.float64(), "Relative activation: activation / a_max"),
         _column("row", pa.int32(), "Row of the maximum in the layer's map"),
         _column("column", pa.int32(), "Column of the maximum in the layer's map"),
         _column("x0", pa.int32(), "Left edge of the crop, pixels of the network's input; may lie outside of it"),
@@ -47,11 +47,11 @@ RANKINGS = pa.schema(
 
 IMAGES = pa.schema(
     [
-        _column("image", pa.int64(), "Id: number of the key in sorted order, from 0"),
+        _column("image", pa.int64(), "Id: position of the key in sorted order, from 0"),
         _column("key", pa.string(), "File path below the source's root, or tar member without extension"),
         _column("label", _NAME, "Label; null if it has none", nullable=True),
-        _column("shard", pa.int32(), "Shard that holds the image, in the shards table"),
-        _column("offset", pa.int64(), "First byte of the image in its file; of Parquet and of a table of URIs its row"),
+        _column("shard", pa.int32(), "Shard that contains the image, in the shards table"),
+        _column("offset", pa.int64(), "First byte of the image in its file; its row in Parquet and in a table of URIs"),
         _column("length", pa.int64(), "Bytes of the image"),
     ]
 )
@@ -61,25 +61,25 @@ SHARDS = pa.schema(
         _column("shard", pa.int32(), "Number of the shard, from 0"),
         _column("name", pa.string(), "Path below the source's root"),
         _column("size", pa.int64(), "Bytes"),
-        _column("etag", pa.string(), "What changes when the shard does: etag, or size and time", nullable=True),
+        _column("etag", pa.string(), "Changes with the shard's content: etag, or size and time", nullable=True),
     ]
 )
 
 CLASSES = pa.schema(
     [
         _column("label", pa.string(), "Label as the images have it"),
-        _column("name", pa.string(), "Name for people; null if not known", nullable=True),
-        _column("wnid", pa.string(), "WordNet 3.0 id; null if not known", nullable=True),
-        _column("hypernyms", pa.list_(pa.string()), "Wnids of all its hypernyms; null if not known", nullable=True),
-        _column("images", pa.int64(), "Images with this label that could be used; null if not counted", nullable=True),
+        _column("name", pa.string(), "Readable name; null if unknown", nullable=True),
+        _column("wnid", pa.string(), "WordNet 3.0 id; null if unknown", nullable=True),
+        _column("hypernyms", pa.list_(pa.string()), "WordNet ids of all its hypernyms; null if unknown", nullable=True),
+        _column("images", pa.int64(), "Number of usable images with this label; null if not counted", nullable=True),
     ]
 )
 
 QUARANTINE = pa.schema(
     [
-        _column("image", pa.int64(), "Id of the image; null if the fault came before it had one", nullable=True),
+        _column("image", pa.int64(), "Id of the image; null if the fault was found before it had one", nullable=True),
         _column("key", pa.string(), "Key of the image", nullable=True),
-        _column("shard", pa.string(), "Shard that holds it", nullable=True),
+        _column("shard", pa.string(), "Shard that contains it", nullable=True),
         _column("reason", pa.string(), "Why it was not used"),
     ]
 )
@@ -91,7 +91,7 @@ FEATURES = pa.schema(
         _column("width", pa.int32(), "Columns of the neuron feature, pixels"),
         _column("png", pa.binary(), "Neuron feature, 8 bit RGB or RGBA PNG; transparent where no crop shows the pixel"),
         _column("feature", pa.binary(), "Neuron feature, little-endian float16[height, width, 3], RGB in [0, 1]"),
-        _column("count", pa.binary(), "Crops that show each pixel, little-endian uint16[height, width]"),
+        _column("count", pa.binary(), "Number of crops that show each pixel, little-endian uint16[height, width]"),
     ]
 )
 
@@ -100,7 +100,7 @@ SHEETS = pa.schema(
         _column("channel", pa.int32(), "Channel of the layer that names the file, from 0"),
         _column("picture", pa.binary(), "Image file: the neuron's crops in rank order, row by row on a grid"),
         _column("crops", pa.int32(), "Number of crops on the picture"),
-        _column("columns", pa.int32(), "Crops in one row of the grid"),
+        _column("columns", pa.int32(), "Number of crops in one row of the grid"),
         _column("crop_height", pa.int32(), "Height of a crop, pixels of the picture"),
         _column("crop_width", pa.int32(), "Width of a crop, pixels of the picture"),
         _column("gap", pa.int32(), "Pixels between neighboring crops, across and down"),
@@ -110,14 +110,14 @@ SHEETS = pa.schema(
 
 @cache
 def neurons_schema() -> pa.Schema:
-    """Schema of ``neurons.parquet``: of the neuron itself, then of every index in `selectivity`."""
+    """Schema of ``neurons.parquet``: the columns of the neuron itself, then those of every index in `selectivity`."""
     from raysel.selectivity import columns
 
     return pa.schema([*_NEURONS, *columns()])
 
 
 def schemas() -> dict[str, pa.Schema]:
-    """Table -> schema, in the order in which the documentation tells of them."""
+    """Table -> schema, in the order of the documentation."""
     return {
         "neurons": neurons_schema(),
         "rankings": RANKINGS,
@@ -131,21 +131,16 @@ def schemas() -> dict[str, pa.Schema]:
 
 
 def documented() -> list[tuple[str, str, str, str]]:
-    """(table, column, type, description) of every column of an index: the README's table of columns."""
+    """(table, column, type, description) of every column of an index, for the README's table of columns."""
     return [
-        (table, field.name, type_name(field.type), description_of(field))
+        (table, field.name, type_name(field.type), field.metadata[b"description"].decode())
         for table, schema in schemas().items()
         for field in schema
     ]
 
 
-def description_of(field: pa.Field) -> str:
-    """The line that says what a column is; empty if it has none."""
-    return (field.metadata or {}).get(b"description", b"").decode()
-
-
 def type_name(kind: pa.DataType) -> str:
-    """A column's type as its readers see it: the dictionary of repeated text is only how it is kept."""
+    """A column's type as its readers see it: a dictionary is only how repeated text is stored."""
     if pa.types.is_dictionary(kind):
         return type_name(kind.value_type)
     if pa.types.is_list(kind):

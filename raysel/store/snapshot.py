@@ -1,4 +1,4 @@
-"""A run's state at rest while it goes on: all its arrays in one object, put at once."""
+"""Named arrays as one object that is put at once: the progress of a run at rest."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ import zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.files.folder import Folder
-
-RUNS_PREFIX = "runs"
-"""Folder of what is kept for a restart. Readers of an index never look there; it goes when the index is published."""
+from raysel.files import Folder
 
 
 def put_snapshot(folder: Folder, name: str, arrays: dict[str, NDArray]) -> None:
-    """Write named arrays as one ``.npz`` file, uncompressed: a reader sees the former ones, or all of these."""
+    """Write named arrays as one uncompressed ``.npz`` file. A reader sees the former arrays, or all of these."""
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     folder.put(name, data.getvalue())
 
 
 def get_snapshot(folder: Folder, name: str) -> dict[str, NDArray] | None:
-    """The arrays of `put_snapshot`; None where there are none, or where they are damaged."""
+    """The arrays that `put_snapshot` wrote; None if there is no such file, or it is damaged."""
     try:
         data = folder.read(name)
     except FileNotFoundError:

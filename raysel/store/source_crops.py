@@ -1,4 +1,4 @@
-"""Crops in the full resolution of their source: the images themselves are read again, by their locators."""
+"""Crops in the full resolution of their images, which are read again from the source by their locators."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from raysel.errors import BadImageError, RayselError
 from raysel.images import decode, open_source
 
 if TYPE_CHECKING:
-    from raysel.store.index import Index, Neuron
+    from raysel.store.index_reader import Index
 
-_AS_IT_IS = Preprocessing(resize=None, crop=None)
+_UNCHANGED = Preprocessing(resize=None, crop=None)
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,16 @@ class SourceCrop:
     """Id of the image."""
     key: str
     box: tuple[float, float, float, float]
-    """(top, left, bottom, right) of what was seen, in pixels of the upright original; may reach outside of it."""
+    """(top, left, bottom, right) in pixels of the upright original; may reach outside of it."""
     picture: Image.Image
     """The original's pixels that `box` touches, RGB: smaller than the box where that reaches outside."""
 
 
-def source_crops(neuron: Neuron, count: int, images: str | None = None) -> list[SourceCrop]:
-    """The first `count` crops of a neuron's ranking, cut from the images as they are in their source.
-
-    Args:
-        neuron: of an open index.
-        count: at most so many.
-        images: where the images are, if not where they were indexed.
-
-    Raises:
-        RayselError: the images cannot be had, or are not those that were indexed.
-    """
-    index = neuron._index
-    ranking = neuron.ranking.slice(0, count).to_pylist()
+def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None) -> list[SourceCrop]:
+    """The crops of some rows of the rankings table; see `Neuron.source_crops`."""
     ids = [row["image"] for row in ranking]
     preprocessing = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
-    contents = {each: (key, content) for each, key, content in _contents(index, ids, images)} if ids else {}
+    contents = {image: (key, content) for image, key, content in _contents(index, ids, images)} if ids else {}
     return [_cut(row, *contents[row["image"]], preprocessing) for row in ranking]
 
 
@@ -63,16 +52,14 @@ def _contents(index: Index, ids: list[int], images: str | None) -> Iterator[tupl
     for shard, same in groupby(table["shard"].to_pylist()):
         rows = table.slice(start, len(list(same)))
         start += rows.num_rows
-        etag = None if images else shards["etag"][shard].as_py()
-        files = source.read(
-            shards["name"][shard].as_py(), rows.select(["key", "offset", "length"]).combine_chunks(), etag
-        )
+        name, etag = shards["name"][shard].as_py(), None if images else shards["etag"][shard].as_py()
+        files = source.read(name, rows.select(["key", "offset", "length"]).combine_chunks(), etag)
         yield from zip(rows["image"].to_pylist(), rows["key"].to_pylist(), files, strict=True)
 
 
 def _cut(row: dict[str, Any], key: str, content: bytes, preprocessing: Preprocessing) -> SourceCrop:
     try:
-        original = Image.fromarray(decode(content, _AS_IT_IS).pixels)
+        original = Image.fromarray(decode(content, _UNCHANGED).pixels)
         placement = decode(content, preprocessing).placement
     except BadImageError as error:
         raise RayselError(f"image {key} is not the one that was indexed: {error}") from error

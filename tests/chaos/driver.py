@@ -68,16 +68,16 @@ def snapshot_at_fold(fold: int) -> None:
 
 @moment
 def plan_before_the_list_is_written() -> None:
-    from raysel.images import ImagesList
+    from raysel.pipeline import run
 
-    before(ImagesList, "save", lambda *_: True)
+    before(run, "save_plan", lambda *_: True)
 
 
 @moment
 def plan_with_a_part_of_the_list_written() -> None:
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
-    after(pq, "write_table", times=2)
+    before(pa.ipc, "new_stream", _counted(3))
 
 
 @moment
@@ -107,34 +107,33 @@ def merge() -> None:
 
 @moment
 def derive() -> None:
-    from raysel.pipeline.derive import driver
+    """After two chunks."""
+    from raysel.pipeline.progress import Stage
 
-    after(driver._Layer, "one_is_done", times=2)
+    after(Stage, "advance", when=lambda stage, units: stage.name == "derive" and units > 0, times=2)
 
 
 @moment
 def publish_before_the_manifest() -> None:
-    from raysel.files import Folder
+    from raysel.files import conditional
 
-    before(Folder, "put", _is_manifest)
+    before(conditional._LocalFile, "put", _is_manifest)
 
 
 @moment
 def publish_with_the_manifest_half_written() -> None:
-    from raysel.files import Folder
-
-    before(Folder, "_publish", lambda _, __, target: target.endswith("/manifest.json"))
+    before(os, "replace", lambda _, target: str(target).endswith("/manifest.json"))
 
 
 @moment
 def publish_after_the_manifest() -> None:
-    from raysel.files import Folder
+    from raysel.files import conditional
 
-    after(Folder, "put", _is_manifest)
+    after(conditional._LocalFile, "put", _is_manifest)
 
 
-def _is_manifest(_folder: Any, name: str, *_: Any) -> bool:
-    return name == "manifest.json"
+def _is_manifest(file: Any, *_: Any) -> bool:
+    return file.path.name == "manifest.json"
 
 
 def _counted(times: int) -> Callable[..., bool]:

@@ -29,7 +29,7 @@ def address(local_ray: None) -> str:
 
 
 # What the second command says it resumes.
-SCAN, DERIVE, NOTHING = "scan: goes on where it was", "derive: goes on where it was", ""
+SCAN, DERIVE, NOTHING = "scan: resuming: ", "derive: resuming: ", ""
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_driver_is_killed(
     assert outcome.computed is not published
     assert resumes in said
     if not resumes:
-        assert "goes on" not in said
+        assert "resuming" not in said
     again = count(faults / "log")
     lacking = len(snapshot.missing()) if snapshot else 0 if published else undisturbed.good
     assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
@@ -95,7 +95,7 @@ def test_chunks_derived_from_a_lost_scan_are_derived_again(
     decoded = count(faults / "log")["task-decode"]
     capfd.readouterr()
     run(config)
-    assert "goes on" not in capfd.readouterr().err
+    assert "resuming" not in capfd.readouterr().err
     undisturbed.assert_same(config.out)
     whole_derive = count(undisturbed.faults / "log")["task-decode"]
     assert count(faults / "log")["task-decode"] - decoded == whole_derive

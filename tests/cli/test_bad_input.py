@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from raysel.cli import main
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.scan.layout import ScanLayout
-from tests.typed import TINY, Ended, furnish
+from tests.typed import TINY, Ended, furnish, raysel_here
 from tests.typed import raysel as typed
 
 
 @pytest.fixture
-def type_here(tmp_path, monkeypatch, capfd):
+def type_here(tmp_path, monkeypatch):
     """Types a command in a furnished folder, in this process: nothing here gets as far as Ray."""
     monkeypatch.chdir(furnish(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(tmp_path / "home"))
-
-    def type_(*arguments: str) -> Ended:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
-
-    return type_
+    return partial(raysel_here, Path.cwd())
 
 
 def left_alone(folder: Path = Path("out")) -> bool:
@@ -151,11 +142,12 @@ def test_labels(type_here, labels, says):
         (["--cache-gb", "-1"], ["--cache-gb"]),
         (["--cache-gb", "inf"], ["--cache-gb"]),
         (["--num-cpus", "0"], ["--num-cpus"]),
-        (["--border", "blur"], ["--border", "blur", "hide", "mean"]),
+        (["--receptive-field", "blur"], ["--receptive-field", "blur", "theoretical", "effective"]),
         (["--kind", "zip"], ["--kind", "zip", "folder", "tar"]),
-        (["--workers", "two"], ["--workers", "integer", "raysel index --help"]),
+        (["--workers", "two"], ["--workers", "two", "int", "raysel index --help"]),
         (["--n-max"], ["--n-max", "requires an argument", "--help"]),
-        (["--worker", "2"], ["--worker", "--workers", "raysel index --help"]),
+        (["--worker", "2"], ["--worker", "Did you mean --workers?", "raysel index --help"]),
+        (["--n-max", "5", "--n-max", "6"], ["--n-max", "multiple times"]),
         (["images"], ["images", "raysel index --help"]),
     ],
 )
@@ -169,15 +161,19 @@ def test_options(type_here, options, says):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[scan]\nworker = 2\n", ["scan.worker", "did you mean workers"]),
-        ("[scam]\nworkers = 2\n", ["scam", "did you mean scan"]),
+        ("[scan]\nworker = 2\n", ["scan.worker", "Did you mean workers"]),
+        ("[scam]\nworkers = 2\n", ["scam", "Did you mean scan"]),
         ("[network.preprocessing]\ncenter = 2\n", ["network.preprocessing.center", "crop"]),
-        ("workers = 2\n", ["workers", "[scan]"]),
-        ("[scan\n", ["no TOML", "line 1"]),
+        ("workers = 2\n", ["workers", "It belongs in [scan]"]),
+        ("[derive]\nrank_depth = 2\n", ["derive.rank_depth", "It belongs in [scan]"]),
+        ("[scan]\nout = 'index'\n", ["scan.out", "It belongs before the first table"]),
+        ("scan = 3\n", ["scan is 3"]),
+        ("[network]\nlayers = 'conv1'\n", ["network.layers is 'conv1'"]),
+        ("[scan\n", ["not TOML", "line 1"]),
         ("[derive]\nn_max = 0\n", ["derive.n_max", "greater than 0"]),
-        ("[derive]\nborder = 'blur'\n", ["derive.border", "'blur'", "'hide' or 'mean'"]),
+        ("[derive]\ncolor_space = 'lab'\n", ["derive.color_space", "'lab'", "'authors' or 'orthonormal'"]),
         ("[network.preprocessing]\nresize = 0\n", ["network.preprocessing.resize"]),
-        ("\0\xff", ["no TOML"]),
+        ("\0\xff", ["not TOML"]),
         (None, ["No such file"]),
     ],
 )
@@ -202,7 +198,7 @@ def test_what_every_run_needs(type_here, missing):
 def test_a_place_that_is_a_file(type_here):
     Path("out").write_text("mine")
     for place in ("out", "out/index"):
-        assert "out is no folder" in type_here("index", *TINY, "--out", place).fault
+        assert "out is not a folder" in type_here("index", *TINY, "--out", place).fault
     assert Path("out").read_text() == "mine"
 
 
@@ -220,7 +216,7 @@ def test_a_command_that_is_none(type_here):
 
 def test_debug_shows_where_it_arose(type_here):
     for arguments in (["--debug", "index"], ["index", "--debug"]):
-        ended = type_here(*arguments, *TINY, "--images", "nowhere", "--out", "out")
+        ended = type_here(*arguments, "--network", "tiny_network:tiny", "--images", "nowhere", "--out", "out")
         assert ended.status == 2
         assert "Traceback (most recent call last)" in ended.err
         assert "open_source" in ended.err

@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 import raysel
-from raysel.cli.find import find, parse_range
+from raysel.cli.find import parse_range
 from raysel.errors import RayselError
 from tests.store.synthetic import CLASS_NAMES, Synthetic, build
-
-_APP = typer.Typer()
-_APP.command()(find)
+from tests.typed import Ended, raysel_here
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +22,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return build(tmp_path_factory.mktemp("index"), seed=2)
 
 
-def _run(made: Synthetic, *arguments: str) -> Any:
-    return CliRunner().invoke(_APP, [made.folder.path, *arguments])
+def _run(made: Synthetic, *arguments: str) -> Ended:
+    return raysel_here(Path.cwd(), "find", made.folder.path, *arguments)
 
 
 def _out(made: Synthetic, *arguments: str) -> str:
-    result = _run(made, *arguments)
-    assert result.exception is None, result.exception
-    assert result.exit_code == 0
-    return str(result.stdout)
+    ended = _run(made, *arguments)
+    assert ended.status == 0, ended.err
+    return ended.out
 
 
 def _addresses(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -162,32 +157,26 @@ def test_limit(made: Synthetic) -> None:
 @pytest.mark.parametrize(("form", "out"), [("--json", "[]\n"), ("--csv", None), (None, "")])
 def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, out: str | None) -> None:
     result = _run(made, "--color", "2..", *([form] if form else []))
-    assert result.exit_code == 0
-    assert result.stderr == "no neuron of this index meets all conditions\n"
+    assert result.status == 0
+    assert result.err == "no neuron of this index meets all conditions\n"
     expected = ",".join(raysel.open(made.folder.path).neurons.column_names) + "\n" if out is None else out
-    assert result.stdout == expected
+    assert result.out == expected
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--color", "0.5"), "--color '0.5' is no range"),
+        (("--color", "0.5"), "--color '0.5' is not a range"),
         (("--class", "1..0"), "--class '1..0' holds nothing"),
-        (("--sort", "colour_selectivity"), "no column 'colour_selectivity' in this index; near: color_selectivity"),
+        (("--sort", "colour_selectivity"), "no column 'colour_selectivity' in this index; similar: color_selectivity"),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
         (("--json", "--csv"), "--json and --csv exclude each other"),
     ],
 )
 def test_bad_arguments_are_one_line(made: Synthetic, arguments: tuple[str, ...], line: str) -> None:
-    result = _run(made, *arguments)
-    assert isinstance(result.exception, RayselError)
-    assert str(result.exception).startswith(line)
-    assert "\n" not in str(result.exception)
-    assert result.stdout == ""
+    assert _run(made, *arguments).fault.startswith(line)
 
 
 def test_no_index(tmp_path: Path) -> None:
-    result = CliRunner().invoke(_APP, [str(tmp_path)])
-    assert isinstance(result.exception, RayselError)
-    assert "no index in" in str(result.exception)
+    assert "no index in" in raysel_here(tmp_path, "find", str(tmp_path)).fault

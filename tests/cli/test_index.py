@@ -68,7 +68,7 @@ def test_the_same_again_computes_nothing_and_says_so(home: Path, indexed: Ended)
     assert again.status == 0
     assert again.err == ""
     [line] = again.out.splitlines()
-    assert "indexed already" in line
+    assert "already indexed" in line
     assert f"{NEURONS} neurons" in line
     assert f"{IMAGES + 1} images" in line
     assert "(1 in quarantine, 1 other files skipped)" in line
@@ -97,7 +97,7 @@ n_max = 7
 [cluster]
 num_cpus = 1
 """)
-    arguments = ["--label-column", "digit", "--layers", "0", "--layers", "2*", "--n-max", "9", "--border", "mean"]
+    arguments = ["--label-column", "digit", "--layers", "0", "--layers", "2*", "--n-max", "9", "--class-threshold=0.9"]
     ended = typed(place, "index", "--config", "run.toml", *arguments)
     assert ended.status == 0, ended.err
     assert only_ours(ended.err), ended.err
@@ -112,7 +112,7 @@ num_cpus = 1
     assert len(index.neurons) == 5 + 4
     assert max(index.neurons["n"].to_pylist()) <= 9
     used = index.manifest.config
-    assert (used["scan"]["rank_depth"], used["derive"]["n_max"], used["derive"]["border"]) == (20, 9, "mean")
+    assert (used["scan"]["rank_depth"], used["derive"]["n_max"], used["derive"]["class_threshold"]) == (20, 9, 0.9)
     labels = dict(zip(index.images["key"].to_pylist(), index.images["label"].to_pylist(), strict=True))
     assert labels["red/00.png"] == "0"
     assert labels["blue/29.png"] == "9"

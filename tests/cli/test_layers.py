@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from raysel.cli import main
-from tests.typed import Ended, furnish
+from tests.typed import furnish, raysel_here
 
 KEYS = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "tap"]
 
@@ -19,19 +19,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def type_in(folder: Path, monkeypatch, capfd):
+def type_in(folder: Path):
     """Types a command in a folder with ``tiny_network.py``, in this process."""
-
-    def type_(*arguments: str) -> Ended:
-        monkeypatch.chdir(folder)
-        monkeypatch.delitem(__import__("sys").modules, "tiny_network", raising=False)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["layers", *arguments])
-        out, err = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
-
-    return type_
+    return partial(raysel_here, folder, "layers")
 
 
 def test_vgg_m_without_weights(type_in):
@@ -87,10 +77,10 @@ def test_effective_beside_theoretical(type_in):
         (["torchvision:resnet18", "--effective"], "--weights random"),
         (["torchvision:resnet19"], "did you mean"),
         (["tiny_network:tiny", "--layers", "x*"], "no layer matches 'x*'"),
-        (["tiny_network:tiny", "--tap", "nowhere"], "--tap is 'nowhere'"),
+        (["tiny_network:tiny", "--tap", "nowhere"], '"nowhere" for --tap'),
         (["tiny_network:tiny", "--network-args", "3"], "--network-args"),
         (["tiny_network:tiny", "--preprocessing", "none.toml"], "cannot read none.toml"),
-        (["tiny_network:tiny", "--preprocessing", "misspelt.toml"], "did you mean resize"),
+        (["tiny_network:tiny", "--preprocessing", "misspelt.toml"], "Did you mean resize"),
         (["tiny_network:tiny", "--preprocessing", "wrong.toml"], "wrong.toml: crop is 3"),
         ([], "NETWORK"),
     ],

@@ -9,18 +9,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from raysel.cli.portrait import Layout, draw_portrait
-from raysel.cli.show import show
-from raysel.errors import RayselError
 from raysel.store import Neuron
 from tests.store.synthetic import CLASS_NAMES, Layer, Synthetic, build
-
-_APP = typer.Typer()
-_APP.command()(show)
+from tests.typed import Ended, raysel_here
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +22,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return build(tmp_path_factory.mktemp("index"), (Layer("stem", 6, 7, 2), Layer("features.10", 12, 48, 8)), seed=4)
 
 
-def _run(made: Synthetic, *arguments: str) -> Any:
-    return CliRunner().invoke(_APP, [made.folder.path, *arguments])
+def _run(made: Synthetic, *arguments: str) -> Ended:
+    return raysel_here(Path.cwd(), "show", made.folder.path, *arguments)
 
 
 def _out(made: Synthetic, *arguments: str) -> str:
-    result = _run(made, *arguments)
-    assert result.exception is None, result.exception
-    return str(result.stdout)
+    ended = _run(made, *arguments)
+    assert ended.status == 0, ended.err
+    return ended.out
 
 
 def _row(made: Synthetic, layer: str, channel: int) -> dict[str, Any]:
@@ -85,9 +79,7 @@ def test_a_dead_neuron(made: Synthetic, tmp_path: Path) -> None:
     assert "for its picture" not in text
     shown = json.loads(_out(made, "stem:5", "--json"))
     assert (shown["dead"], shown["a_max"], shown["classes"], shown["ranking"]) == (True, None, [], [])
-    result = _run(made, "stem:5", "--out", str(tmp_path / "a.png"))
-    assert isinstance(result.exception, RayselError)
-    assert str(result.exception).startswith("stem:5 is dead")
+    assert _run(made, "stem:5", "--out", str(tmp_path / "a.png")).fault.startswith("stem:5 is dead")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,16 +137,12 @@ def test_the_grid_has_room_for_all_crops(crops: int, height: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("stem",), "'stem' is no neuron: write LAYER:CHANNEL"),
-        (("stm:0",), "no layer 'stm' in this index; near: stem"),
+        (("stem",), "'stem' is not a neuron: write LAYER:CHANNEL"),
+        (("stm:0",), "no layer 'stm' in this index; similar: stem"),
         (("stem:6",), "layer stem has channels 0 to 5, not 6"),
         (("stem:0", "--out", "picture.jpg"), "--out picture.jpg: the picture is a PNG"),
         (("stem:0", "--out", "/nowhere/at/all.png"), "cannot write /nowhere/at/all.png: No such file or directory"),
     ],
 )
 def test_bad_arguments_are_one_line(made: Synthetic, arguments: tuple[str, ...], line: str) -> None:
-    result = _run(made, *arguments)
-    assert isinstance(result.exception, RayselError)
-    assert str(result.exception).startswith(line)
-    assert "\n" not in str(result.exception)
-    assert result.stdout == ""
+    assert _run(made, *arguments).fault.startswith(line)

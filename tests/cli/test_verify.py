@@ -12,25 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from raysel.cli import main
 from tests.typed import Ended, copy_of
-
-
-@pytest.fixture
-def type_in(monkeypatch, capfd):
-    """Run a command in a folder, in this process: a verification needs no Ray."""
-
-    def type_(folder: Path, *arguments: str) -> Ended:
-        monkeypatch.chdir(folder)
-        monkeypatch.syspath_prepend(str(folder))
-        monkeypatch.delitem(__import__("sys").modules, "tiny_network", raising=False)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
-
-    return type_
+from tests.typed import raysel_here as type_in
 
 
 @pytest.fixture
@@ -60,7 +43,7 @@ def changed(table: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
     return table.set_column(number, table.schema.field(number), values.cast(table.schema.field(number).type))
 
 
-def test_all_is_as_recorded(home: Path, indexed: Ended, type_in):
+def test_all_is_as_recorded(home: Path, indexed: Ended):
     run = json.loads(indexed.out)
     manifest = json.loads((home / "index" / "manifest.json").read_text())
     ended = type_in(home, "verify", "index", "--json")
@@ -76,10 +59,10 @@ def test_all_is_as_recorded(home: Path, indexed: Ended, type_in):
     }
 
 
-def test_the_verdict_is_one_line(home: Path, indexed: Ended, type_in):
+def test_the_verdict_is_one_line(home: Path, indexed: Ended):
     ended = type_in(home, "verify", "index", "--neurons", "3", "--top", "2")
     assert (ended.status, ended.err) == (0, "")
-    verdict = " files, 6 activations run again, 6 of them also from their crop alone: all is as recorded\n"
+    verdict = " files, 6 activations run again, 6 of them also from their crop alone: all as recorded\n"
     assert ended.out.endswith(verdict)
     assert len(ended.out.splitlines()) == 1
 
@@ -96,7 +79,7 @@ def cut_short(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_short, Path.unlink])
 @pytest.mark.parametrize("name", ["rankings", "features/0"])
-def test_a_damaged_file_is_named(place: Path, type_in, damage, name):
+def test_a_damaged_file_is_named(place: Path, damage, name):
     damage(table_of(place, name))
     ended = type_in(place, "verify", "index")
     assert ended.status == 1
@@ -105,7 +88,7 @@ def test_a_damaged_file_is_named(place: Path, type_in, damage, name):
     assert verdict.endswith("1 problem")
 
 
-def test_an_activation_that_differs_in_a_new_run(place: Path, type_in):
+def test_an_activation_that_differs_in_a_new_run(place: Path):
     table = pq.read_table(table_of(place, "rankings"))
     is_one = pc.and_(pc.equal(table["layer"].cast(pa.string()), "2"), pc.equal(table["channel"], 1))
     is_one = pc.and_(is_one, pc.equal(table["rank"], 0))
@@ -122,7 +105,7 @@ def test_an_activation_that_differs_in_a_new_run(place: Path, type_in):
     assert verdict.endswith("2 problems")
 
 
-def test_a_position_that_differs_in_a_new_run(place: Path, type_in):
+def test_a_position_that_differs_in_a_new_run(place: Path):
     table = pq.read_table(table_of(place, "rankings"))
     rewrite(place, "rankings", changed(table, "column", pc.add(table["column"], 1)))
     ended = type_in(place, "verify", "index", "--neurons", "1", "--top", "1")
@@ -130,7 +113,7 @@ def test_a_position_that_differs_in_a_new_run(place: Path, type_in):
     assert "position" in ended.out.splitlines()[0]
 
 
-def test_other_weights(place: Path, type_in):
+def test_other_weights(place: Path):
     network = place / "tiny_network.py"
     network.write_text(network.read_text().replace("manual_seed(3)", "manual_seed(33)"))
     ended = type_in(place, "verify", "index")
@@ -138,7 +121,7 @@ def test_other_weights(place: Path, type_in):
     assert "weights" in ended.out.splitlines()[0]
 
 
-def test_images_that_were_moved(place: Path, type_in, tmp_path: Path):
+def test_images_that_were_moved(place: Path, tmp_path: Path):
     content = (place / "index" / "manifest.json").read_text()
     moved = json.loads(content)
     moved["config"]["source"]["images"] = str(place / "images")
@@ -149,7 +132,7 @@ def test_images_that_were_moved(place: Path, type_in, tmp_path: Path):
     assert ended.status == 0, ended.out
 
 
-def test_an_image_that_is_gone_is_named(place: Path, type_in):
+def test_an_image_that_is_gone_is_named(place: Path):
     for path in (place / "images").glob("*/*.png"):
         path.write_bytes(b"not an image")
     ended = type_in(place, "verify", "index", "--images", "images", "--neurons", "1", "--top", "1")
@@ -168,5 +151,5 @@ def test_an_image_that_is_gone_is_named(place: Path, type_in):
         ([], "INDEX"),
     ],
 )
-def test_arguments_that_cannot_be_verified(home: Path, indexed: Ended, type_in, arguments, says):
+def test_arguments_that_cannot_be_verified(home: Path, indexed: Ended, arguments, says):
     assert says in type_in(home, "verify", *arguments).fault

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from raysel.cli.options import run_config
+from raysel.cli.toml import run_config
 from raysel.errors import RayselError
 from raysel.network.importers.finding import find
 from raysel.pipeline.verify import Sample, verify
@@ -48,12 +48,13 @@ def test_preprocessing_of_a_file(local_ray: None, photographs: Path, tmp_path: P
         average_image = "{tmp_path}/average.npy"
     """)
     typed = {
+        "out": str(tmp_path / "index"),
         "network": {"network": OWN, "tap": "convolution", "layers": ["conv"]},
         "source": {"images": str(photographs), "max_bad": 0.5},
         "scan": {"workers": 1, "rank_depth": IMAGES},
-        "derive": {"n_max": IMAGES, "border": "mean"},
+        "derive": {"n_max": IMAGES},
     }
-    config = run_config(str(tmp_path / "index"), False, tmp_path / "run.toml", typed)
+    config = run_config(typed, tmp_path / "run.toml")
     run(config)
     index = open_index(tmp_path / "index")
     stored = index.manifest.network.preprocessing
@@ -78,12 +79,14 @@ def test_effective_receptive_fields(local_ray: None, photographs: Path, tmp_path
 
     def indexed(which: str, replace: bool) -> tuple[bool, str]:
         typed = {
+            "out": str(tmp_path / "index"),
+            "replace": replace,
             "network": {"network": PEAKED},
             "source": {"images": str(photographs), "max_bad": 0.5},
             "scan": {"workers": 1, "rank_depth": IMAGES},
             "derive": {"n_max": IMAGES, "receptive_field": which},
         }
-        outcome = run(run_config(str(tmp_path / "index"), replace, None, typed))
+        outcome = run(run_config(typed, None))
         return outcome.computed, outcome.manifest.scan_fingerprint
 
     assert indexed("theoretical", replace=False)[0]
@@ -136,8 +139,8 @@ def test_crops_in_full_resolution(local_ray: None, tmp_path: Path) -> None:
         mean = [0.0, 0.0, 0.0]
         std = [1.0, 1.0, 1.0]
     """)
-    typed = {"source": {"images": str(tmp_path / "images")}, "scan": {"workers": 1}}
-    run(run_config(str(tmp_path / "index"), False, tmp_path / "crop.toml", typed))
+    source, out = {"images": str(tmp_path / "images")}, str(tmp_path / "index")
+    run(run_config({"out": out, "source": source, "scan": {"workers": 1}}, tmp_path / "crop.toml"))
     shutil.move(tmp_path / "images", tmp_path / "moved")
     neuron = open_index(tmp_path / "index").neuron("0", 0)
     with pytest.raises(RayselError):

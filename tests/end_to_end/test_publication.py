@@ -55,6 +55,7 @@ def test_the_manifest_names_every_file(indexed: Indexed) -> None:
     assert {"neurons.parquet", "rankings.parquet", "images.parquet", "quarantine.parquet"} <= digests(
         indexed.manifest
     ).keys()
+    assert {path.name for path in indexed.out.iterdir()} == {"manifest.json", "data", "plan"}, "nothing else is left"
     written = json.loads((indexed.out / "manifest.json").read_text())
     assert written["coverage"] == 1
     assert {"plan", "scan", "derive"} <= written["stages"].keys()
@@ -81,7 +82,7 @@ def test_how_it_is_run_is_no_setting(indexed: Indexed, without_ray: None) -> Non
     ("stage", "setting", "value", "told"),
     [
         ("derive", "n_max", 10, r"n_max 20, now 10"),
-        ("derive", "border", "mean", r"border hide, now mean"),
+        ("derive", "color_space", "orthonormal", r"color_space authors, now orthonormal"),
         ("scan", "rank_depth", 50, r"rank_depth 40, now 50"),
         ("scan", "batch_size", 4, r"batch_size 8, now 4"),
         ("network", "layers", ("first",), r"layers"),
@@ -105,8 +106,12 @@ def test_more_in_the_feature_than_in_the_ranking(indexed: Indexed, without_ray: 
 
 
 def test_replaced(copy: RunConfig, indexed: Indexed) -> None:
-    """The new index stands, also for verify; the old one's files stay for who still reads them."""
+    """The new index is published and verified; the old one's files are kept for its readers, and others' progress."""
+    progress = Path(copy.out) / "runs" / "another" / "state.npz"
+    progress.parent.mkdir(parents=True)
+    progress.write_bytes(b"of another configuration")
     outcome = run(replace(copy, derive=OTHER, replace=True))
+    assert [path for path in (Path(copy.out) / "runs").rglob("*") if path.is_file()] == [progress]
     assert outcome.computed
     assert outcome.manifest.index_fingerprint != indexed.manifest.index_fingerprint
     assert outcome.manifest.scan_fingerprint == indexed.manifest.scan_fingerprint
@@ -117,6 +122,22 @@ def test_replaced(copy: RunConfig, indexed: Indexed) -> None:
     assert new["neurons.parquet"] != old["neurons.parquet"]
     assert max(table(copy.out, outcome.manifest, "neurons.parquet")["n"].to_pylist()) == 10
     assert not verify(copy.out, ALL).problems
+
+
+def test_an_index_of_an_older_format_is_refused_or_replaced(copy: RunConfig, indexed: Indexed) -> None:
+    """Format 1 called `skipped` `passed_over`."""
+    written = Path(copy.out) / "manifest.json"
+    old = json.loads(written.read_text())
+    old["format_version"] = 1
+    old["counts"]["passed_over"] = old["counts"].pop("skipped")
+    written.write_text(json.dumps(old))
+    for started in (run, lambda config: verify(config.out, ALL)):
+        with pytest.raises(RayselError, match=r"has format 1.* --replace") as error:
+            started(copy)
+        assert "\n" not in str(error.value)
+    outcome = run(replace(copy, replace=True))
+    assert outcome.computed
+    assert digests(outcome.manifest) == digests(indexed.manifest)
 
 
 def test_verify_finds_nothing_wrong(indexed: Indexed) -> None:

@@ -58,7 +58,7 @@ def test_sampled_neurons(assets: Path, local_ray: None, tmp_path: Path) -> None:
         at_place = np.take_along_axis(plain[tap.layer], of_tap.positions[:, :, None].astype(int), axis=2)[:, :, 0]
         assert (np.abs(at_place - highest) <= 1e-5 * scale).all(), tap.layer
         for channel in drawn.choice(np.flatnonzero(scale > 0), PER_LAYER, replace=False).tolist():
-            expected = expect(of_tap, channel, where, config.scan.rank_depth, config.derive, MEAN)
+            expected = expect(of_tap, channel, where, config.scan.rank_depth, config.derive)
             neuron = index.neuron(tap.layer, channel)
             assert_ranking(neuron.ranking, expected, where)
             assert (neuron.row["rf_size"], neuron.row["rf_stride"], neuron.row["rf_offset"]) == (

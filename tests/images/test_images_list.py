@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from raysel.errors import RayselError
 from raysel.images import ImagesList, Shard, Walked, open_source
 from raysel.images.sources.source import walked_faults, walked_images
-from tests.images.samples import contents, list_of, write_files, write_tar
+from tests.images.samples import contents, list_of, write_tar
 
 NAMES = st.text(st.sampled_from("ab01-_/é𝄞 "), min_size=1, max_size=6)
 
@@ -113,25 +113,6 @@ def test_classes_and_their_numbers() -> None:
     unlabelled = build(walked("a", ["1"]))
     assert unlabelled.classes == []
     assert unlabelled.class_numbers.tolist() == [-1]
-
-
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    write_files(tmp_path / "in", {"a/1.jpg": b"x", "b/2.jpg": b"yy", "b/c.txt": b""})
-    os.mkfifo(tmp_path / "in" / "a" / "pipe.jpg")
-    images = list_of(open_source(str(tmp_path / "in")))
-    assert images.skipped == images.faults.num_rows == 1
-    images.save(str(tmp_path / "out" / "list"))
-    again = ImagesList.load(str(tmp_path / "out" / "list"))
-    for name in ("images", "shards", "faults"):
-        assert getattr(again, name).equals(getattr(images, name))
-        assert getattr(again, name).schema.equals(getattr(images, name).schema)
-    assert again.skipped == 1
-    assert again.digest == images.digest
-
-
-def test_load_from_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(RayselError, match=r"cannot read the images list in .*nowhere"):
-        ImagesList.load(str(tmp_path / "nowhere"))
 
 
 def test_no_image_at_all(tmp_path: Path) -> None:

@@ -96,12 +96,6 @@ def test_refusals(options: dict[str, float], said: str) -> None:
         subset(list_folder(1), **options)  # type: ignore[arg-type]
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    images = subset(list_folder(2), limit=9)
-    images.save(str(tmp_path))
-    assert ImagesList.load(str(tmp_path)).digest == images.digest
-
-
 def test_shards_by_glob(tmp_path: Path) -> None:
     source = open_source(str(write_files(tmp_path, dict.fromkeys(("n1/a.jpg", "n2/b.jpg", "m1/c.jpg"), b"x"))))
     names = source.shard_names()

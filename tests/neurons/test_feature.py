@@ -41,14 +41,12 @@ def plain(
     weights: NDArray[np.float64],
     field: ReceptiveField,
     max_size: int,
-    beyond: tuple[float, float, float] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """The reference's neuron feature, count and sigma of one neuron."""
     k = reference.least_factor(max(field.crop_size), max_size)
     used = [j for j in range(len(rows)) if rows[j] >= 0]
     crops = [
-        reference.reduce(reference.crop(inputs[rows[j]], tuple(origins[j].tolist()), field.crop_size, beyond), k)
-        for j in used
+        reference.reduce(reference.crop(inputs[rows[j]], tuple(origins[j].tolist()), field.crop_size), k) for j in used
     ]
     return *reference.neuron_feature(crops, [weights[j] for j in used]), reference.deviation(crops)
 
@@ -63,25 +61,21 @@ def assert_plain(
 
 
 @settings(max_examples=150, deadline=None)
-@example(seed=0, size=4, height=1, width=4, max_size=3, beyond=None)
+@example(seed=0, size=4, height=1, width=4, max_size=3)
 @given(
     seed=SEEDS,
     size=st.integers(1, 30),
     height=st.integers(1, 24),
     width=st.integers(1, 24),
     max_size=st.integers(3, 40),
-    beyond=st.sampled_from([None, (0.485, 0.456, 0.406), (0.0, 0.0, 0.0)]),
 )
-def test_any_crops_equal_the_reference(
-    seed: int, size: int, height: int, width: int, max_size: int, beyond: tuple[float, float, float] | None
-) -> None:
+def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width: int, max_size: int) -> None:
     field = ReceptiveField(size, 1, 0, (height, width))
     arguments = chunk(seed, field)
-    ground = None if beyond is None else np.array(beyond)
-    features = list(neuron_features(*arguments, field, max_size=max_size, beyond=ground))
+    features = list(neuron_features(*arguments, field, max_size=max_size))
     inputs, *per_neuron = arguments
     for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size, beyond))
+        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
 
 
 @pytest.mark.parametrize(("size", "max_size"), [(9, 3), (50, 7), (40, 4)])
@@ -90,20 +84,16 @@ def test_crops_reduced_by_a_large_factor_equal_the_reference(size: int, max_size
     inputs, *per_neuron = chunk(7, field)
     features = neuron_features(inputs, *per_neuron, field, max_size=max_size)
     for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size, None))
+        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
 
 
-@pytest.mark.parametrize("beyond", [None, (0.485, 0.456, 0.406)])
 @pytest.mark.parametrize(("size", "max_size"), [(200, 8), (230, 10), (199, 5)])
-def test_crops_whose_common_denominator_passes_64_bits_equal_the_reference(
-    size: int, max_size: int, beyond: tuple[float, float, float] | None
-) -> None:
+def test_crops_whose_common_denominator_passes_64_bits_equal_the_reference(size: int, max_size: int) -> None:
     field = ReceptiveField(size, 1, 0, (240, 230))
     inputs, *per_neuron = chunk(5, field, n=24)
-    ground = None if beyond is None else np.array(beyond)
-    features = neuron_features(inputs, *per_neuron, field, max_size=max_size, beyond=ground)
+    features = neuron_features(inputs, *per_neuron, field, max_size=max_size)
     for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size, beyond))
+        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
 
 
 def test_a_hundred_crops_of_a_deep_layer_in_a_memory_map_equal_the_reference(tmp_path: Path) -> None:
@@ -115,7 +105,7 @@ def test_a_hundred_crops_of_a_deep_layer_in_a_memory_map_equal_the_reference(tmp
     origins = field.origins(positions, 13)
     (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=144)
     assert got.feature.shape == (139, 139, 3)
-    assert_plain(got, plain(inputs, rows[0], origins[0], weights[0], field, 144, None))
+    assert_plain(got, plain(inputs, rows[0], origins[0], weights[0], field, 144))
 
 
 @settings(max_examples=20, deadline=None)
@@ -141,7 +131,7 @@ def test_whole_inputs_past_those_kept_are_reduced_again(monkeypatch: pytest.Monk
     inputs, *per_neuron = chunk(11, field, neurons=6, n=4, images=9)
     features = neuron_features(inputs, *per_neuron, field, max_size=10)
     for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, 10, None))
+        assert_plain(got, plain(inputs, *of_neuron, field, 10))
 
 
 def test_equal_crops_have_no_deviation_and_are_the_feature() -> None:
@@ -153,28 +143,23 @@ def test_equal_crops_have_no_deviation_and_are_the_feature() -> None:
     np.testing.assert_allclose(got.feature, inputs[0] / 255, rtol=0, atol=1e-15)
 
 
-def test_pixels_that_no_crop_shows_are_zero_and_those_on_the_ground_have_its_color() -> None:
+def test_pixels_that_no_crop_shows_are_zero() -> None:
     field = ReceptiveField(4, 1, -2, (6, 6))
     inputs = np.full((1, 6, 6, 3), 255, dtype=np.uint8)
     rows, weights = np.zeros((1, 2), dtype=int), np.array([[1.0, 0.8]])
     origins = field.origins(np.zeros((1, 2), dtype=int), 6)  # the corner: a quarter of the crop shows
-    ground = np.array([0.485, 0.456, 0.406])
     (hidden,) = neuron_features(inputs, rows, origins, weights, field, max_size=4)
-    (shown,) = neuron_features(inputs, rows, origins, weights, field, max_size=4, beyond=ground)
     assert hidden.count.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
     assert not hidden.feature[0].any()
     np.testing.assert_allclose(hidden.feature[3, 3], [0.9, 0.9, 0.9])
-    assert (shown.count == 2).all()
-    np.testing.assert_allclose(shown.feature[0, 0], 0.9 * ground)
-    np.testing.assert_allclose(shown.sigma, 0, atol=1e-9)
+    np.testing.assert_allclose(hidden.sigma, 0, atol=1e-9)
 
 
-@pytest.mark.parametrize("beyond", [None, np.array([0.5, 0.5, 0.5])])
-def test_a_dead_neuron_has_an_empty_feature(beyond: NDArray[np.float64] | None) -> None:
+def test_a_dead_neuron_has_an_empty_feature() -> None:
     field = ReceptiveField(3, 1, 0, (8, 8))
     rows, origins, weights = np.full((1, 4), -1), np.zeros((1, 4, 2), dtype=int), np.zeros((1, 4))
     inputs = np.zeros((1, 8, 8, 3), dtype=np.uint8)
-    (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=8, beyond=beyond)
+    (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=8)
     assert not got.feature.any()
     assert not got.count.any()
     assert got.sigma.shape == (3, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,9 +86,7 @@ class Expected:
     """Columns of the neurons table."""
 
 
-def expect(
-    seen: Seen, neuron: int, where: Geometry, depth: int, options: DeriveConfig, mean_color: Sequence[float]
-) -> Expected:
+def expect(seen: Seen, neuron: int, where: Geometry, depth: int, options: DeriveConfig) -> Expected:
     """Everything that an index contains about one neuron of `seen`."""
     column = seen.activations[:, neuron].tolist()
     ranked = reference.ranking(column, seen.ids, depth)
@@ -106,10 +104,9 @@ def expect(
     row["saturated"] = sum(a == activations[0] for a in activations)
     feature = count = None
     if ranked:
-        beyond = mean_color if options.border == "mean" else None
         k = reference.least_factor(max(size), options.feature_max_size)
         cut = [
-            reference.reduce(reference.crop(seen.pixels[j], origin, size, beyond), k)
+            reference.reduce(reference.crop(seen.pixels[j], origin, size), k)
             for j, origin in zip(ranked[:n], origins, strict=False)
         ]
         feature, count = reference.neuron_feature(cut, weights)

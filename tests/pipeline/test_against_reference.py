@@ -50,10 +50,10 @@ class Case:
 CASES = {
     "fewer images than the depth": Case(400, DeriveConfig()),
     "cut among ties": Case(12, DeriveConfig(n_max=5)),
-    "mean border, orthonormal": Case(60, DeriveConfig(n_max=30, border="mean", color_space="orthonormal")),
+    "orthonormal": Case(60, DeriveConfig(n_max=30, color_space="orthonormal")),
     "threshold below 1": Case(60, DeriveConfig(n_max=60, min_relative_activation=0.5, class_threshold=0.8)),
     "N = 1, reduced": Case(40, DeriveConfig(min_relative_activation=1.0, feature_max_size=8)),
-    "reduced, mean border": Case(40, DeriveConfig(n_max=20, feature_max_size=7, border="mean")),
+    "reduced": Case(40, DeriveConfig(n_max=20, feature_max_size=7)),
 }
 
 
@@ -135,7 +135,7 @@ def test_rankings_features_and_indexes(
         where = GEOMETRY[tap.layer]
         seen = scene.seen.neurons(first, tap.channels)
         for channel in range(tap.channels):
-            expected = expect(seen, channel, where, case.depth, case.derive, networks.MEAN_COLOR)
+            expected = expect(seen, channel, where, case.depth, case.derive)
             rows = ranking.filter(np.asarray(ranking["channel"]) == channel)
             assert_ranking(rows, expected, where)
             row = made.rows[tap.layer, channel]
@@ -194,7 +194,7 @@ def derived(
     ids = state.rankings().ids
     needed = np.unique(ids[np.arange(state.rankings().depth) < n[:, None]])
     inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb, "test")
-    labels = kernel.Labels.of(scene.images.class_numbers, scene.images.classes, state.covered)
+    labels = kernel.Labels.of(scene.images, state.covered)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     features: dict[tuple[str, int], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
     store = kernel.feature_row
@@ -209,7 +209,7 @@ def derived(
         layer = tap.layer
         part = slice(first, first + tap.channels)
         chunk = kernel.Chunk(tap, 0, state.rankings()[part], n[part])
-        for row in kernel.derive_chunk(chunk, inputs, labels, options)[0].rows.to_pylist():
+        for row in kernel.derive_chunk(chunk, inputs, labels, options)[0].to_pylist():
             rows[layer, row["channel"]] = row
     inputs.remove()
     return Made(rows, features)

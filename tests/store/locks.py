@@ -1,4 +1,4 @@
-"""What the tests of the lock share."""
+"""Helpers of the lock's tests."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from raysel.store import Lease, RunLock
 from raysel.store.lock import Holder
 
 QUICK = Lease(beat_s=0.1, lasts_s=1.5, patience_s=0.5)
+SILENT = Lease(beat_s=600, lasts_s=6000)
+"""The holder gives no sign of life by itself, as if it were asleep."""
 
 
 def elsewhere() -> bytes:
-    """The content of a lock whose holder is on another machine, where its pid says nothing here."""
+    """The content of a lock whose holder is on another machine, where its pid is unknown here."""
     return Holder("run", "far", 1, "another boot", "0", "2026-01-01").encode(0)
 
 
 def lost(lock: RunLock) -> bool:
-    """True if the lock is no longer ours, as far as its holder knows."""
+    """True if the lock cannot be confirmed."""
     try:
         lock.confirm()
     except RayselError:
@@ -27,8 +29,8 @@ def lost(lock: RunLock) -> bool:
 
 
 def wait_for(condition: Callable[[], bool], patience_s: float = 20.0) -> None:
-    """Until it holds."""
-    end = time.monotonic() + patience_s
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.01)

@@ -25,6 +25,7 @@ from raysel.store import (
     SourceRecord,
     TableWriter,
     feature_row,
+    locked,
     neurons_schema,
     publish,
     sheet_row,
@@ -93,7 +94,8 @@ def build(
     ]
     manifest = _manifest(files, len(made.rows), sum(row["dead"] for row in made.rows))
     if published:
-        manifest = publish(folder, manifest)
+        with locked(folder, print) as lock:
+            manifest = publish(lock, manifest)
     return Synthetic(folder, manifest, made.rows, made.features, made.counts, made.crops, made.rankings)
 
 

@@ -1,4 +1,4 @@
-"""Networks that are one chain of layers, as MatConvNet and Caffe files describe them."""
+"""Networks that are one chain of layers, as MatConvNet files describe them."""
 
 from __future__ import annotations
 

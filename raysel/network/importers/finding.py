@@ -19,13 +19,13 @@ from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network.graph.exporting import input_shape, read_program
 from raysel.network.graph.tracing import first_line
-from raysel.network.importers import caffe, chatfield, matconvnet, torchvision
+from raysel.network.importers import chatfield, matconvnet, torchvision
 from raysel.network.importers.chain import build
 from raysel.network.importers.initialization import seeded, uninitialized
 from raysel.network.weights import StateDict, fit, read_state_dict
 
-IMPORTED = (".mat", ".caffemodel")
-"""Files that hold a network with its weights, preprocessing and class names."""
+_MATCONVNET = ".mat"
+_CAFFE = ".caffemodel"
 
 RANDOM = "random"
 """Value of `NetworkConfig.weights` for an untrained network, initialised with seed 0."""
@@ -46,15 +46,21 @@ def find(config: NetworkConfig) -> ImportedNetwork:
     Raises:
         RayselError: unknown network, factory that fails, weights that are missing or do not fit.
     """
-    if config.network.endswith(IMPORTED):
+    for name in (config.network, config.weights or ""):
+        if name.endswith(_CAFFE):
+            raise RayselError(
+                f"raysel does not read Caffe models such as {name}: give the authors' .mat file, "
+                "or convert the weights to .safetensors"
+            )
+    if config.network.endswith(_MATCONVNET):
         if config.weights is not None:
             raise RayselError(f"{config.network} holds its own weights: leave --weights out")
-        return _imported(config.network, config)
+        return _matconvnet(config.network)
     kind, _, name = config.network.partition(":")
     if not kind or not name:
         raise RayselError(
             f"unknown network {config.network!r}: give torchvision:NAME, chatfield:vgg-m, package.module:factory "
-            "or a .pt2, .mat or .caffemodel file"
+            "or a .pt2 or .mat file"
         )
     if kind == "torchvision":
         return _torchvision(name, config)
@@ -104,8 +110,8 @@ def _chatfield(name: str, config: NetworkConfig) -> ImportedNetwork:
     if name not in chatfield.NAMES:
         raise RayselError(_unknown("chatfield", name, chatfield.NAMES))
     weights = _required_weights(config)
-    if weights.endswith(IMPORTED):
-        found = _imported(weights, config)
+    if weights.endswith(_MATCONVNET):
+        found = _matconvnet(weights)
         if _shapes(found.module) != _shapes(uninitialized(lambda: chatfield.build(name))):
             raise RayselError(f"{weights} holds another network than {config.network}: name the file as the network")
         return found
@@ -119,10 +125,8 @@ def _chatfield(name: str, config: NetworkConfig) -> ImportedNetwork:
     return ImportedNetwork(module, chatfield.PREPROCESSING)
 
 
-def _imported(path: str, config: NetworkConfig) -> ImportedNetwork:
-    """The network in a MatConvNet or Caffe file."""
-    mean_image = config.network_args.get("mean_image")
-    chain = matconvnet.read(path) if path.endswith(".mat") else caffe.read(path, mean_image)
+def _matconvnet(path: str) -> ImportedNetwork:
+    chain = matconvnet.read(path)
     return ImportedNetwork(build(chain, path), chain.preprocessing, chain.classes)
 
 

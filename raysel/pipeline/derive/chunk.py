@@ -1,10 +1,11 @@
-"""The derive of one chunk of neurons: crops, features, sheets, indexes. No Ray in here."""
+"""One chunk of neurons, from rankings to crops, features, contact sheets and indexes; without Ray."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,30 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.config import DeriveConfig
+from raysel.images import ImagesList
 from raysel.network import Tap
 from raysel.neurons import NeuronFeature, Rankings, contact_sheets, neuron_features
-from raysel.pipeline.derive.inputs import Inputs, Tally
+from raysel.pipeline.derive.inputs import Cost, Inputs
 from raysel.selectivity import Evidence, measure, null_values
 from raysel.store import FEATURES, SHEETS, feature_row, neurons_schema, sheet_row
+
+FEATURE, SHEET = "feature", "sheet"
+
+
+@cache
+def chunk_schema() -> pa.Schema:
+    """A row per neuron: its row of the neurons table, and as structs those of the features and the sheets table.
+
+    The structs of a dead neuron are null.
+    """
+    return pa.schema(
+        [*neurons_schema(), pa.field(FEATURE, pa.struct(list(FEATURES))), pa.field(SHEET, pa.struct(list(SHEETS)))]
+    )
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the source's images are labelled."""
+    """The labels of the source's images."""
 
     numbers: NDArray[np.int32]
     """[images]: the image's class, a number into `classes`; -1 without a label."""
@@ -31,10 +46,11 @@ class Labels:
     """[classes]: images of each class that could be used, from which chance draws."""
 
     @classmethod
-    def of(cls, numbers: NDArray[np.int32], classes: Sequence[str], usable: NDArray[np.bool_]) -> Labels:
-        """From each image's class number, and which images could be used."""
+    def of(cls, images: ImagesList, usable: NDArray[np.bool_]) -> Labels:
+        """The labels of the list, where the images that are `usable` [images] could be decoded."""
+        numbers = images.class_numbers
         drawn = numbers[usable & (numbers >= 0)]
-        return cls(numbers, classes, np.bincount(drawn, minlength=len(classes)).astype(np.int64))
+        return cls(numbers, images.classes, np.bincount(drawn, minlength=len(images.classes)).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -53,44 +69,29 @@ class Chunk:
         return np.where(np.arange(most) < self.n[:, None], self.rankings.ids[:, :most], -1)
 
 
-@dataclass(frozen=True)
-class DerivedChunk:
-    """Rows of the neurons table, and what they cost."""
-
-    rows: pa.Table
-    tally: Tally
-    kernel_s: float
-    """CPU seconds, decoding not counted."""
-
-
-Pictures = tuple[pa.Table, pa.Table]
-"""Rows of the features table and of the sheets table; dead neurons have none."""
-
-
-def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig) -> tuple[DerivedChunk, Pictures]:
-    """All that is derived of the chunk's neurons."""
-    pixels, rows, tally = inputs.gather(chunk.images())
+def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig) -> tuple[pa.Table, Cost]:
+    """All that is derived of the chunk's neurons (`chunk_schema`), and what it cost."""
+    pixels, rows, cost = inputs.gather(chunk.images())
     started = time.thread_time()
     most, field = rows.shape[1], chunk.tap.receptive_field
     origins = field.origins(chunk.rankings.positions[:, :most], chunk.tap.map_size[1])
     weights = chunk.rankings.relative_activations[:, :most]
-    beyond = np.array(inputs.preprocessing.mean_color) if config.border == "mean" else None
-    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size, beyond=beyond)
-    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size, beyond=beyond)
-    neurons, features, sheets = [], [], []
+    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size)
+    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size)
+    neurons = []
     for neuron, (feature, sheet) in enumerate(zip(made, shown, strict=True)):
         n, channel = int(chunk.n[neuron]), chunk.first_channel + neuron
         if sheet is None:
-            neurons.append(_neuron_row(chunk, neuron) | null_values())
+            neurons.append(_neuron_row(chunk, neuron) | null_values() | {FEATURE: None, SHEET: None})
             continue
         evidence = _evidence(feature, weights[neuron, :n], chunk.rankings.ids[neuron, :n], labels, config)
-        neurons.append(_neuron_row(chunk, neuron) | measure(evidence))
-        features.append(feature_row(channel, feature.feature, feature.count))
-        sheets.append(sheet_row(channel, sheet, n))
-    spent = time.thread_time() - started
-    rows_of_neurons = pa.Table.from_pylist(neurons, schema=neurons_schema())
-    pictures = pa.Table.from_pylist(features, schema=FEATURES), pa.Table.from_pylist(sheets, schema=SHEETS)
-    return DerivedChunk(rows_of_neurons, tally, spent), pictures
+        pictures = {
+            FEATURE: feature_row(channel, feature.feature, feature.count),
+            SHEET: sheet_row(channel, sheet, n),
+        }
+        neurons.append(_neuron_row(chunk, neuron) | measure(evidence) | pictures)
+    cost.kernel_s = time.thread_time() - started
+    return pa.Table.from_pylist(neurons, schema=chunk_schema()), cost
 
 
 def _evidence(

@@ -1,7 +1,7 @@
-"""Decoded inputs on a machine's own disk: each image that derive needs is decoded once per machine, and memory-mapped.
+"""The images that derive needs, decoded once per machine where its disk has the space, else whenever they are needed.
 
-The file fills itself. Tasks that fill it ahead run beside each other; a task that finds an image missing (its machine
-came late, or lost its disk) decodes it and leaves it for the others. Two may do so at once: they write the same pixels.
+Tasks that fill a machine's disk ahead run beside each other. A task that does not find an image there (its machine came
+late, or lost its disk) decodes it and leaves it for the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
+from raysel.errors import BadImageError, RayselError
 from raysel.images import ImagesList, Source, decode
+from raysel.pipeline.derive.input_cache import InputCache
 
 BYTES_PER_GB = 1 << 30
 _PREFIX = "raysel-inputs-"
@@ -30,24 +32,25 @@ _LEFT_S = 24 * 3600.0
 
 
 @dataclass
-class Tally:
-    """What reading and decoding has cost."""
+class Cost:
+    """What deriving has cost."""
 
-    fetched: int = 0
-    """Images whose bytes were read."""
-    decoded: int = 0
+    images_decoded: int = 0
+    """Each time that an image was read and decoded."""
     bytes_read: int = 0
+    kernel_s: float = 0.0
+    """CPU seconds of crops, features and indexes, without decoding."""
 
-    def add(self, other: Tally) -> None:
-        """Take another's cost along."""
-        self.fetched += other.fetched
-        self.decoded += other.decoded
+    def add(self, other: Cost) -> None:
+        """Add another cost to this one."""
+        self.images_decoded += other.images_decoded
         self.bytes_read += other.bytes_read
+        self.kernel_s += other.kernel_s
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images that derive needs, as the network sees them. It travels; the pixels stay on each machine."""
+    """The images that derive needs, as the network sees them. It is sent to tasks; the pixels stay on each machine."""
 
     source: Source
     preprocessing: Preprocessing
@@ -55,13 +58,13 @@ class Inputs:
     """Ascending ids of all images needed."""
     locators: pa.Table
     """A row per id: key, shard (its name), offset, length, etag of the shard."""
-    kept: int
-    """The first so many of `ids` have a place on disk; the others are decoded whenever they are wanted."""
+    most: int
+    """The first so many of `ids` have a place on a disk with enough space."""
     folder: str
-    """Where the file lies, the same on every machine."""
+    """Of the cache, the same on every machine."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {field.name: self.__dict__[field.name] for field in fields(self)}  # the open maps stay here
+        return {field.name: self.__dict__[field.name] for field in fields(self)}  # without the mapped file
 
     @classmethod
     def of(
@@ -73,30 +76,36 @@ class Inputs:
         cache_gb: float,
         run: str,
     ) -> Inputs:
-        """For the images `ids` of a source, with at most `cache_gb` on each disk."""
+        """For the images `ids` of a source, with at most `cache_gb` on each disk. `run` names the cache."""
         height, width = preprocessing.input_size
-        kept = min(len(ids), int(cache_gb * BYTES_PER_GB // (height * width * 3)))
+        most = min(len(ids), int(cache_gb * BYTES_PER_GB // (height * width * 3)))
         rows = images.images.take(ids).select(["key", "shard", "offset", "length"]).combine_chunks()
         names, etags = (images.shards[name].take(rows["shard"]).combine_chunks() for name in ("name", "etag"))
         locators = rows.set_column(1, "shard", names).append_column("etag", etags)
         folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{run}"
-        return cls(source, preprocessing, ids, locators, kept, str(folder))
+        return cls(source, preprocessing, ids, locators, most, str(folder))
 
-    def parts(self, images: int) -> list[NDArray[np.int64]]:
-        """The ids that have a place, in reading order, in parts of about `images` that each read few shards."""
-        places = self._reading_order(np.arange(self.kept))
-        return [self.ids[part] for part in np.array_split(places, max(1, -(-self.kept // images)))] if self.kept else []
+    @property
+    def places(self) -> int:
+        """The first so many of `ids` have a place on this machine's disk."""
+        return len(self._cache.present)
 
-    def fill(self, ids: NDArray[np.int64]) -> Tally:
-        """Decode what of `ids` is not on this machine's disk yet; returns what it cost."""
+    def parts(self, places: int, images: int) -> list[NDArray[np.int64]]:
+        """The first `places` ids in reading order, in parts of about `images` that each read few shards."""
+        order = self._reading_order(np.arange(places))
+        return [self.ids[part] for part in np.array_split(order, -(-places // images))] if places else []
+
+    def fill(self, ids: NDArray[np.int64]) -> Cost:
+        """Decode those of `ids` that have a place on this machine's disk and are not there yet."""
         places = np.searchsorted(self.ids, ids)
-        spent = Tally()
-        for place, pixels in self._decoded(places[self._present[places] == 0], spent):
-            self._pixels[place] = pixels
-            self._present[place] = 1
+        places = places[places < self.places]
+        spent = Cost()
+        for place, pixels in self._decoded(places[self._cache.present[places] == 0], spent):
+            self._cache.pixels[place] = pixels
+            self._cache.present[place] = 1
         return spent
 
-    def gather(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64], Tally]:
+    def gather(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64], Cost]:
         """The pixels of some images.
 
         Args:
@@ -105,24 +114,26 @@ class Inputs:
         Returns:
             (uint8 [rows, H, W, 3]; int64 [...], each image's row in it, -1 for none; what it cost). The pixels are the
             memory-mapped file itself where all images have a place there, else an array of just these images.
+
+        Raises:
+            RayselError: the source changed since the scan.
         """
         wanted = np.unique(ids[ids >= 0])
         places = np.searchsorted(self.ids, wanted)
-        spent = self.fill(wanted[places < self.kept])
-        rows = np.where(ids >= 0, np.searchsorted(self.ids, ids), -1)
-        if np.all(places < self.kept):
-            return self._pixels, rows, spent
-        pixels = np.empty((len(wanted), *self._shape[1:]), np.uint8)
-        on_disk = places < self.kept
-        pixels[on_disk] = self._pixels[places[on_disk]]
+        spent = self.fill(wanted)
+        on_disk = places < self.places
+        if on_disk.all():
+            return self._cache.pixels, np.where(ids >= 0, np.searchsorted(self.ids, ids), -1), spent
+        pixels = np.empty((len(wanted), *self.preprocessing.input_size, 3), np.uint8)
+        pixels[on_disk] = self._cache.pixels[places[on_disk]]
         for place, decoded in self._decoded(places[~on_disk], spent):
             pixels[np.searchsorted(places, place)] = decoded
         return pixels, np.where(ids >= 0, np.searchsorted(wanted, ids), -1), spent
 
-    def clear_leftovers(self) -> None:
-        """Remove what runs that were killed have left on this machine's disk a day ago or before.
+    def remove_leftovers(self) -> None:
+        """Remove the caches that killed runs left on this machine's disk at least a day ago.
 
-        Harmless to a run that is that old: its open maps stay, and a file that is gone fills itself again.
+        Harmless to a run that is that old: its files stay mapped, and a file that is gone is filled again.
         """
         for folder in Path(self.folder).parent.glob(f"{_PREFIX}*"):
             with suppress(OSError):
@@ -130,33 +141,15 @@ class Inputs:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
-        """Clear this machine's disk."""
+        """Remove the cache from this machine's disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    @property
-    def _shape(self) -> tuple[int, int, int, int]:
-        return (self.kept, *self.preprocessing.input_size, 3)
-
     @cached_property
-    def _pixels(self) -> NDArray[np.uint8]:
-        return self._mapped("inputs.u8", self._shape)
+    def _cache(self) -> InputCache:
+        return InputCache.open(Path(self.folder), self.most, self.preprocessing.input_size)
 
-    @cached_property
-    def _present(self) -> NDArray[np.uint8]:
-        return self._mapped("present.u8", (self.kept,))
-
-    def _mapped(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A file of zeros that grows on disk only as it is written, shared by all processes of the machine."""
-        if 0 in shape:
-            return np.zeros(shape, np.uint8)
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        path = Path(self.folder) / name
-        with path.open("ab") as file:
-            file.truncate(int(np.prod(shape)))
-        return np.memmap(path, np.uint8, "r+", shape=shape)
-
-    def _decoded(self, places: NDArray[np.int64], spent: Tally) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """(place, pixels) of some images, shard by shard; neighbouring ones are read together."""
+    def _decoded(self, places: NDArray[np.int64], spent: Cost) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """(place in `ids`, pixels) of some images, shard by shard, so that neighboring ones are read together."""
         places = self._reading_order(places)
         rows = self.locators.take(places)
         names = np.array(rows["shard"].to_pylist(), dtype=object)
@@ -164,8 +157,18 @@ class Inputs:
             part = rows.slice(start, end - start)
             contents = self.source.read(names[start], part, part["etag"][0].as_py())
             for place, content in zip(places[start:end], contents, strict=True):
-                spent.add(Tally(1, 1, len(content)))
-                yield int(place), decode(content, self.preprocessing).pixels
+                spent.add(Cost(1, len(content)))
+                yield int(place), self._pixels(int(place), content)
+
+    def _pixels(self, place: int, content: bytes) -> NDArray[np.uint8]:
+        try:
+            return decode(content, self.preprocessing).pixels
+        except BadImageError as error:
+            row = self.locators.slice(place, 1).to_pylist()[0]
+            raise RayselError(
+                f"image {row['key']!r} of shard {row['shard'] or '.'!r} cannot be decoded ({error}), but could be "
+                "during the scan: restore the file to resume, or run again to index the source as it is now"
+            ) from error
 
     def _reading_order(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         rows = self.locators.take(places)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from raysel.errors import RayselError
-from raysel.images import ImagesList, open_source, read_labels
+from raysel.images import open_source, read_labels
 from tests.fault_proxy import FaultProxy, Kind, fault_proxy
 from tests.images.samples import contents, encoded, list_of, picture, write_files, write_tar
 from tests.object_store import BUCKET, ObjectStore, uri_of
@@ -64,14 +64,6 @@ def test_as_on_a_disk(s3: ObjectStore, folder: Path, name: str, kind: str) -> No
     assert listed.skipped == local.skipped
     assert listed.shards.select(["name", "size"]).equals(local.shards.select(["name", "size"]))
     assert contents(there, listed) == contents(here, local)
-
-
-def test_list_is_kept_in_the_bucket(s3: ObjectStore, folder: Path) -> None:
-    images = list_of(open_source(f"s3://{BUCKET}/sources/tars"))
-    images.save(f"s3://{BUCKET}/lists/one")
-    again = ImagesList.load(f"s3://{BUCKET}/lists/one")
-    assert again.digest == images.digest
-    assert again.images.equals(images.images)
 
 
 def test_labels_from_the_bucket(s3: ObjectStore, folder: Path) -> None:

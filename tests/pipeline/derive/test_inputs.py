@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
 from raysel.images import ImagesList, Source, decode, open_source
-from raysel.pipeline.derive.inputs import BYTES_PER_GB, Inputs, Tally
+from raysel.pipeline.derive.inputs import BYTES_PER_GB, Cost, Inputs
 from tests.images.samples import contents, list_of
 from tests.pipeline.corpus import as_folder, as_tars, corpus
 
@@ -59,7 +59,7 @@ def bytes_of(images: ImagesList, ids: NDArray[np.int64]) -> int:
 def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source) -> None:
     """Also where an image is wanted twice, or none is (-1)."""
     inputs, images = inputs_of(source, places + 0.5)
-    assert inputs.kept == places
+    assert inputs.places == places
     wanted = np.array([[21, 3, -1], [0, 21, 20]])
     rows_of = wanted[wanted >= 0]
     expected = pixels_of(source, images, rows_of)
@@ -68,26 +68,26 @@ def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source
     pixels, rows, first = inputs.gather(wanted)
     assert ((rows < 0) == (wanted < 0)).all()
     assert np.array_equal(pixels[rows[wanted >= 0]], expected)
-    assert first == Tally(len(distinct), len(distinct), bytes_of(images, distinct))
+    assert first == Cost(len(distinct), bytes_of(images, distinct))
     pixels, rows, second = inputs.gather(wanted)
     assert np.array_equal(pixels[rows[wanted >= 0]], expected)
     again = distinct[~on_disk]
-    assert second == Tally(len(again), len(again), bytes_of(images, again))
+    assert second == Cost(len(again), bytes_of(images, again))
     inputs.remove()
 
 
 def test_filled_ahead_in_parts_nothing_is_decoded_twice(source: Source, disk: Path) -> None:
     inputs, images = inputs_of(source, len(IDS))
-    parts = inputs.parts(3)
+    parts = inputs.parts(inputs.places, 3)
     assert sorted(np.concatenate(parts).tolist()) == IDS.tolist()
     assert max(map(len, parts)) <= 3
-    spent = Tally()
+    spent = Cost()
     for part in parts:
         spent.add(inputs.fill(part))
-    assert spent == Tally(len(IDS), len(IDS), bytes_of(images, IDS))
+    assert spent == Cost(len(IDS), bytes_of(images, IDS))
     there = pickle.loads(pickle.dumps(inputs))  # another process of the machine
     pixels, rows, more = there.gather(IDS)
-    assert more == Tally()
+    assert more == Cost()
     assert np.array_equal(pixels[rows], pixels_of(source, images, IDS))
     assert any(disk.iterdir())
     inputs.remove()
@@ -100,14 +100,14 @@ def test_another_machine_fills_its_own_disk(source: Source) -> None:
     inputs.fill(IDS)
     inputs.remove()
     pixels, rows, spent = pickle.loads(pickle.dumps(inputs)).gather(IDS[:2])
-    assert spent.decoded == 2
+    assert spent.images_decoded == 2
     assert np.array_equal(pixels[rows], pixels_of(source, images, IDS[:2]))
     inputs.remove()
 
 
 def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) -> None:
     inputs, _ = inputs_of(source, 0.5)
-    assert inputs.parts(3) == []
+    assert inputs.parts(inputs.places, 3) == []
     inputs.gather(IDS)
     assert not any(disk.iterdir())
 
@@ -117,5 +117,5 @@ def test_nothing_wanted(source: Source) -> None:
     inputs, _ = inputs_of(source, len(IDS))
     _, rows, spent = inputs.gather(np.empty((4, 0), np.int64))
     assert rows.shape == (4, 0)
-    assert spent == Tally()
+    assert spent == Cost()
     inputs.remove()

@@ -16,8 +16,8 @@ def feature_row(channel: int, feature: NDArray[np.floating], count: NDArray[np.i
     """A row of the features table.
 
     Args:
-        channel: of the neuron.
-        feature: float[h, w, 3], RGB in [0, 1]; its values where `count` is 0 do not matter.
+        channel: channel of the neuron.
+        feature: float[h, w, 3], RGB in [0, 1]; values where `count` is 0 are ignored.
         count: int[h, w], crops that show each pixel, at most 65,535.
     """
     height, width = count.shape
@@ -35,7 +35,7 @@ def feature_row(channel: int, feature: NDArray[np.floating], count: NDArray[np.i
 
 
 def decode_feature(row: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    """(float32[h, w, 3] RGB in [0, 1] and NaN where no crop shows the pixel, uint16[h, w] crops that show it)."""
+    """(float32[h, w, 3] RGB in [0, 1], NaN where no crop shows the pixel; uint16[h, w] crops that show each pixel)."""
     shape = (row["height"], row["width"])
     count = np.frombuffer(row["count"], "<u2").reshape(shape).astype(np.uint16)
     feature = np.frombuffer(row["feature"], "<f2").reshape(*shape, 3).astype(np.float32)
@@ -44,12 +44,12 @@ def decode_feature(row: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def sheet_row(channel: int, picture: NDArray[np.uint8], crops: int) -> dict[str, Any]:
-    """A row of the sheets table. It tells the sheet's grid, so that any program can cut the crops out.
+    """A row of the sheets table. It describes the sheet's grid, so that any program can cut out the crops.
 
     Args:
-        channel: of the neuron.
-        picture: uint8[H, W, 3], a contact sheet as `raysel.neurons.contact_sheets` makes it.
-        crops: how many crops are on it, at least 1.
+        channel: channel of the neuron.
+        picture: uint8[H, W, 3], a contact sheet made by `raysel.neurons.contact_sheets`.
+        crops: number of crops on it, at least 1.
     """
     boxes = sheet_boxes((picture.shape[0], picture.shape[1]), crops)
     left, top, right, bottom = boxes[0]
@@ -66,9 +66,9 @@ def sheet_row(channel: int, picture: NDArray[np.uint8], crops: int) -> dict[str,
 
 
 def row_crops(row: dict[str, Any]) -> list[Image.Image]:
-    """The crops of a row of the sheets table, RGB, in rank order."""
+    """The crops on a row of the sheets table, RGB, in rank order."""
     sheet = Image.open(io.BytesIO(row["picture"])).convert("RGB")
     height, width, gap = row["crop_height"], row["crop_width"], row["gap"]
-    places = (divmod(rank, row["columns"]) for rank in range(row["crops"]))
-    corners = [(column * (width + gap), line * (height + gap)) for line, column in places]
+    cells = (divmod(rank, row["columns"]) for rank in range(row["crops"]))
+    corners = [(column * (width + gap), line * (height + gap)) for line, column in cells]
     return [sheet.crop((left, top, left + width, top + height)) for left, top in corners]

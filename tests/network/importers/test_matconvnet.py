@@ -1,8 +1,7 @@
-"""MatConvNet and Caffe files of the authors' structure, written here, against the same network in torch."""
+"""MatConvNet files of the authors' structure, written here, against the same network in torch."""
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.network.test_run import assert_close, maps, pixels
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 SMALL = {"fc6": 7, "fc7": 5, "classes": 4}
-CHANNELS = {"vgg-f": (64, 256, 256, 256, 256), "vgg-m": (96, 256, 512, 512, 512), "vgg-s": (96, 256, 512, 512, 512)}
 
 
 def reference(name: str) -> dict[str, torch.Tensor]:
@@ -148,117 +146,12 @@ def test_matconvnet_groups_and_uneven_padding(tmp_path: Path) -> None:
     assert_close(maps(network, images)["b"], x)
 
 
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
-    return out + bytes([value])
-
-
-def field(number: int, value: int | float | bytes | str) -> bytes:
-    """One field in the wire format of protocol buffers."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    if isinstance(value, float):
-        return varint(number << 3 | 5) + struct.pack("<f", value)
-    content = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def blob(values: np.ndarray, new: bool) -> bytes:
-    data = field(5, values.astype("<f4").tobytes())
-    if new:
-        return field(7, field(1, b"".join(varint(n) for n in values.shape))) + data
-    shape = (1,) * (4 - values.ndim) + values.shape
-    return b"".join(field(k, n) for k, n in enumerate(shape, start=1)) + data
-
-
-def write_caffemodel(path: Path, name: str, weights: dict[str, torch.Tensor], new: bool) -> None:
-    kinds = {"Convolution": 4, "ReLU": 18, "LRN": 15, "Pooling": 17, "InnerProduct": 14, "Softmax": 20, "Dropout": 6}
-    parameters = {"Convolution": (10, 106), "LRN": (18, 118), "Pooling": (19, 121), "InnerProduct": (17, 117)}
-    out, top = field(1, "VGG"), "data"
-
-    def add(kind: str, layer: str, own: bytes = b"", blobs: bool = False) -> None:
-        nonlocal out, top
-        in_place = kind in ("ReLU", "Dropout")
-        output = top if in_place else layer
-        parts = ("weight", "bias") if blobs else ()
-        content = b"".join(field(7 if new else 6, blob(weights[f"{layer}.{part}"].numpy(), new)) for part in parts)
-        names = (1, 2, 3, 4) if new else (4, 5, 2, 3)
-        content += field(names[0], layer) + field(names[1], kind if new else kinds[kind])
-        content += field(names[2], top) + field(names[3], output)
-        if kind in parameters:
-            content += field(parameters[kind][new], own)
-        out, top = out + field(100 if new else 2, content), output
-
-    for k, (kernel, stride, padding, normalized, pooling) in enumerate(ARCHITECTURES[name], start=1):
-        channels = CHANNELS[name][k - 1]
-        own = field(1, channels) + field(4, kernel) + field(6, stride) + field(3, padding)
-        add("Convolution", f"conv{k}", own, blobs=True)
-        add("ReLU", f"relu{k}")
-        if normalized:
-            add("LRN", f"norm{k}", field(1, 5) + field(2, 5e-4) + field(3, 0.75) + field(5, 2.0))
-        if pooling:
-            add("Pooling", f"pool{k}", field(1, 0) + field(2, pooling[0]) + field(3, pooling[1]))
-    for k, units in ((6, 7), (7, 5), (8, 4)):
-        add("InnerProduct", f"fc{k}", field(1, units), blobs=True)
-        if k < 8:
-            add("ReLU", f"relu{k}")
-            add("Dropout", f"drop{k}")
-    add("Softmax", "prob")
-    path.write_bytes(out)
-
-
-@pytest.mark.parametrize(("name", "new"), [("vgg-m", False), ("vgg-s", True)])
-def test_caffe_networks(tmp_path: Path, name: str, new: bool) -> None:
-    weights = reference(name)
-    path = tmp_path / "VGG_CNN.caffemodel"
-    write_caffemodel(path, name, weights, new)
-    settings: dict[str, Any] = {"layers": ("conv*", "fc6", "fc8")}
-    network = load(NetworkConfig(network=f"chatfield:{name}", weights=str(path), **settings))
-    assert network.preprocessing.channel_order == "BGR"
-    assert network.preprocessing.scale == 1
-    built_in = NetworkConfig(
-        network=f"chatfield:{name}",
-        weights="random",
-        network_args=SMALL,
-        preprocessing=network.preprocessing,
-        **settings,
-    )
-    expected = load(built_in)
-    assert [tap.receptive_field for tap in network.taps] == [tap.receptive_field for tap in expected.taps]
-    images = pixels(network, 1)
-    actual, wanted = maps(network, images), maps(expected, images)
-    for layer in wanted:
-        assert_close(actual[layer], wanted[layer])
-
-
-def test_caffe_average_image(tmp_path: Path) -> None:
-    weights = reference("vgg-f")
-    write_caffemodel(tmp_path / "F.caffemodel", "vgg-f", weights, new=False)
-    average = np.random.default_rng(2).uniform(80, 140, (1, 3, 256, 256)).astype(np.float32)  # blue, green, red
-    (tmp_path / "VGG_mean.binaryproto").write_bytes(blob(average, new=False))
-    network = load(
-        NetworkConfig(
-            network=str(tmp_path / "F.caffemodel"),
-            network_args={"mean_image": str(tmp_path / "VGG_mean.binaryproto")},
-            layers=("conv1",),
-            tap="convolution",
-        )
-    )
-    images = pixels(network, 1)
-    inputs = images.flip(-1).double().permute(0, 3, 1, 2) - torch.from_numpy(average[:, :, 16:240, 16:240]).double()
-    conv = nn.functional.conv2d(inputs, weights["conv1.weight"].double(), weights["conv1.bias"].double(), stride=4)
-    assert_close(maps(network, images)["conv1"], conv)
-
-
 def test_files_that_are_none(tmp_path: Path) -> None:
-    for name in ("x.mat", "x.caffemodel"):
-        with pytest.raises(RayselError, match=f"no weights at .*{name}"):
-            load(NetworkConfig(network=str(tmp_path / name)))
-        (tmp_path / name).write_bytes(b"\xff\xfe nothing of the kind")
-        with pytest.raises(RayselError, match=rf"{name} (is no|holds no)"):
-            load(NetworkConfig(network=str(tmp_path / name)))
+    with pytest.raises(RayselError, match=r"no weights at .*x\.mat"):
+        load(NetworkConfig(network=str(tmp_path / "x.mat")))
+    (tmp_path / "x.mat").write_bytes(b"\xff\xfe nothing of the kind")
+    with pytest.raises(RayselError, match=r"x\.mat is no MATLAB file"):
+        load(NetworkConfig(network=str(tmp_path / "x.mat")))
     savemat(tmp_path / "y.mat", {"something": 3})
     with pytest.raises(RayselError, match="holds no MatConvNet SimpleNN network"):
         load(NetworkConfig(network=str(tmp_path / "y.mat")))
@@ -268,6 +161,16 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 def test_another_network_than_named(tmp_path: Path) -> None:
-    write_caffemodel(tmp_path / "F.caffemodel", "vgg-f", reference("vgg-f"), new=True)
-    with pytest.raises(RayselError, match=r"F.caffemodel holds another network than chatfield:vgg-m"):
-        load(NetworkConfig(network="chatfield:vgg-m", weights=str(tmp_path / "F.caffemodel")))
+    color = np.zeros((224, 224, 3), np.float32)
+    write_mat(tmp_path / "F.mat", "vgg-f", reference("vgg-f"), "new", color)
+    with pytest.raises(RayselError, match=r"F.mat holds another network than chatfield:vgg-m"):
+        load(NetworkConfig(network="chatfield:vgg-m", weights=str(tmp_path / "F.mat")))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [NetworkConfig(network="x.caffemodel"), NetworkConfig(network="chatfield:vgg-m", weights="x.caffemodel")],
+)
+def test_caffe_models_are_refused(config: NetworkConfig) -> None:
+    with pytest.raises(RayselError, match=r"^raysel does not read Caffe models such as x\.caffemodel: .*\.mat"):
+        load(config)

@@ -92,10 +92,10 @@ def test_bounds_are_inclusive_also_in_single_precision() -> None:
 @pytest.mark.parametrize(
     ("conditions", "line"),
     [
-        ({"layer": "featurs.*"}, "no layer 'featurs.*' in this index; near: features."),
-        ({"sort": "color_selectivty"}, "no column 'color_selectivty' in this index; near: color_selectivity"),
+        ({"layer": "featurs.*"}, "no layer 'featurs.*' in this index; similar: features."),
+        ({"sort": "color_selectivty"}, "no column 'color_selectivty' in this index; similar: color_selectivity"),
         ({"ranges": {"nothing": (0, 1)}}, "no column 'nothing' in this index"),
-        ({"ranges": {"label": (0, 1)}}, "column label holds no numbers"),
+        ({"ranges": {"label": (0, 1)}}, "column label is not numeric"),
         ({"sort": "classes"}, "column classes holds list"),
         ({"color": (0.5, 0.2)}, "the range 0.5..0.2 of color_selectivity is empty"),
         ({"limit": 0}, "a limit of 0 shows nothing"),

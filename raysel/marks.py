@@ -1,0 +1,61 @@
+"""Marks on the options of `raysel.config`, and how to read what a configuration class declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
+from typing import Any, Final, get_args
+
+
+class Enters(Enum):
+    """Which fingerprint changes with an option, and how."""
+
+    SCAN = "scan"
+    """Its value is part of the scan fingerprint."""
+    INDEX = "index"
+    """Its value is part of the index fingerprint."""
+    INDIRECTLY = "indirectly"
+    """Its value is not part of a fingerprint, but what it selects is: images and labels by their digests, the network
+    by the digests of its weights and graph, its taps and its preprocessing, `gpus` by the batch size that it implies.
+    """
+    NONE = "none"
+    """The content of an index does not depend on it."""
+
+
+PATH: Final = "path"
+"""Mark of an option that may name a local file, which an index records by its absolute path."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a configuration class declares about one field."""
+
+    default: Any
+    text: str
+    """The docstring below the field, on one line."""
+    marks: tuple[object, ...]
+
+
+def options(config: Any) -> dict[str, Option]:
+    """Name -> option of a configuration class or its instance, without the tables in it."""
+    found = {}
+    for name, info in config.__pydantic_fields__.items():
+        if not is_dataclass(info.annotation):
+            text = " ".join((info.description or "").split())
+            found[name] = Option(info.get_default(call_default_factory=True), text, tuple(info.metadata))
+    return found
+
+
+def marked(config: Any, mark: object) -> dict[str, Any]:
+    """Name -> value of the options of one stage that have a mark."""
+    return {name: getattr(config, name) for name, option in options(config).items() if mark in option.marks}
+
+
+def tables(config: type, name: str = "") -> dict[str, type]:
+    """Name -> class of each table of a TOML file, in order. The options before the first table have the name ``""``."""
+    found = {name: config}
+    for field, info in config.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if is_dataclass(kind):
+                found |= tables(kind, f"{name}.{field}".lstrip("."))  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,56 @@
+"""Ray tasks run a bounded number at a time, with the patience that the configuration asks for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import ray
+
+from raysel.config import ScanConfig
+from raysel.errors import RayselError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TaskRunner:
+    """Runs the tasks of derive."""
+
+    config: ScanConfig
+    """How often a task may run again, and how long none may end."""
+
+    def task(self, function: Any, **options: Any) -> Any:
+        """A remote function whose tasks run again if their worker or machine dies."""
+        return function.options(max_retries=self.config.task_retries, **options)
+
+    def results(self, waiting: deque[T], start: Callable[[T], ray.ObjectRef]) -> Iterator[tuple[T, Any]]:
+        """Start what is in `waiting`, or is added to it meanwhile, and yield each with its task's result as it ends.
+
+        Raises:
+            RayselError: no task ended for ``no_progress_timeout_s``.
+        """
+        running: dict[ray.ObjectRef, T] = {}
+        while waiting or running:
+            while waiting and len(running) < _in_flight():
+                job = waiting.popleft()
+                running[start(job)] = job
+            for ref in self._ended(list(running)):
+                yield running.pop(ref), ray.get(ref)
+
+    def _ended(self, running: list[ray.ObjectRef]) -> list[ray.ObjectRef]:
+        limit = self.config.no_progress_timeout_s
+        ended, _ = ray.wait(running, timeout=None if limit < 0 else limit)
+        if not ended:
+            raise RayselError(
+                f"no task of derive ended for {limit} s (no_progress_timeout_s): "
+                "look at the cluster, then run again to resume"
+            )
+        return ended
+
+
+def _in_flight() -> int:
+    """Enough tasks that no CPU waits for the driver, and few enough that rankings do not pile up in memory."""
+    return 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
