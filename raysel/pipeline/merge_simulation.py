@@ -66,7 +66,7 @@ class MergeFigures:
     snapshot_s: float
     """Seconds to save one snapshot."""
     peak_memory_mb: float
-    """Of this process, including the drawing of activations."""
+    """Memory of this process, including the drawing of activations."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -24,7 +24,7 @@ from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import publish_index, published_state
 from raysel.pipeline.record import differences
 from raysel.pipeline.scan.bad_images import check_bad_images
-from raysel.pipeline.scan.driver import ScanRun, scan
+from raysel.pipeline.scan.driver import scan
 from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState, Snapshots
@@ -109,9 +109,7 @@ def _scanned(run: Run) -> RunningState:
         f"scan: {count - state.done:,} images, {neurons:,} neurons of {len(taps)} layers, "
         f"{layout.workers} {'GPU' if layout.gpu else 'CPU'} actors"
     )
-    scan_run = ScanRun(run.source, run.images, run.network, run.config, layout, say)
-    with run.reporter.stage("scan", "images", count) as stage:
-        scan(scan_run, state, snapshots, stage)
+    scan(run, layout, state, snapshots)
     return state
 
 

@@ -53,7 +53,7 @@ def activations_alone(
     Args:
         network: with its theoretical receptive fields.
         pixels: uint8 [images, H, W, 3].
-        crops: of these images.
+        crops: crops of these images.
         batch: images in one forward.
     """
     for start in range(0, len(crops), batch):

@@ -1,4 +1,4 @@
-"""Ray clusters of several machines, all of them pretended on this one; ended by their own processes."""
+"""Ray clusters of several simulated machines on this one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ QUICK_TO_NOTICE = {
 
 @contextmanager
 def machines(count: int, head_cpus: int = 0) -> Iterator[Any]:
-    """A `ray.cluster_utils.Cluster`: a head with so many CPUs, and so many machines with one each."""
+    """A `ray.cluster_utils.Cluster`: a head with `head_cpus` CPUs and `count` machines with one CPU each."""
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="rs-", dir="/tmp")  # Ray's sockets need a short path
     node = {"object_store_memory": 100 << 20}
     with (
         mock.patch.dict(os.environ, QUICK_TO_NOTICE),
-        # Else every Ray on this machine that looks for a cluster by itself would find this one.
+        # Otherwise every Ray on this machine that looks for a cluster would find this one.
         mock.patch("ray._private.utils.write_ray_address"),
         mock.patch("ray._common.utils.reset_ray_address"),
     ):
@@ -47,6 +47,6 @@ def machines(count: int, head_cpus: int = 0) -> Iterator[Any]:
 
 @contextmanager
 def one_machine(cpus: int) -> Iterator[str]:
-    """The address of a Ray of so many CPUs, whatever this machine has."""
+    """The address of a Ray with this number of CPUs, whatever the machine has."""
     with machines(0, head_cpus=cpus) as cluster:
         yield cluster.address

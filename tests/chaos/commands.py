@@ -1,4 +1,4 @@
-"""``raysel index`` as a process of its own, that can be killed from outside or kills itself."""
+"""``raysel index`` as a process that can be killed, or that kills itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.end_to_end.runs import BATCH, LAYERS
 
 
 def typed(config: RunConfig, file: Path, address: str | None = None) -> list[str]:
-    """The arguments of ``raysel`` for a run; `file` is written with what the command line has no option for."""
+    """The arguments of ``raysel`` for a run; options without a command line form are written to `file`."""
     scan = config.scan
     file.write_text(
         f"[scan]\ncall_images = {scan.call_images}\nslice_images = {scan.slice_images}\n"
@@ -34,7 +34,7 @@ def typed(config: RunConfig, file: Path, address: str | None = None) -> list[str
 
 @contextmanager
 def started(arguments: list[str], said: Path, moment: str | None = None, **more: str) -> Iterator[subprocess.Popen]:
-    """The command, dying at a moment of `tests.chaos.driver` if one is given; what it tells goes to the file `said`."""
+    """Start the command with its output in the file `said`; with `moment`, it dies there (`tests.chaos.driver`)."""
     program = ("tests.chaos.driver", moment) if moment else ("raysel",)
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", **more}

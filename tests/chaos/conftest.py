@@ -1,4 +1,4 @@
-"""The run that nothing disturbs, which all others are held against."""
+"""The undisturbed run, with which all others are compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.pipeline.corpus import Sample, as_folder, corpus, with_bad
 
 @pytest.fixture(scope="session")
 def samples() -> dict[str, Sample]:
-    """202 images, of which two are none."""
+    """202 files, of which two are not images."""
     good = corpus(per_class=60, unlabelled=20)
     both, bad = with_bad(good)
     return {key: sample for key, sample in both.items() if key not in bad[2:]}
@@ -30,7 +30,7 @@ def undisturbed(local_ray: None, samples: dict[str, Sample], tmp_path_factory: p
 
 @pytest.fixture
 def faults(tmp_path: Path) -> Path:
-    """Folder of the faults of a run, and of its log."""
+    """Folder of a run's faults and of its log."""
     folder = tmp_path / "faults"
     folder.mkdir()
     return folder

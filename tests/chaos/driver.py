@@ -1,6 +1,6 @@
-"""``python -m tests.chaos.driver MOMENT raysel's arguments``: the command, whose process is killed at an exact moment.
+"""``python -m tests.chaos.driver MOMENT ARGUMENTS``: ``raysel ARGUMENTS`` in a process that dies at an exact moment.
 
-Nothing of this is in the product: the moments are wrapped around its functions here, in this process.
+The moments are wrapped around raysel's functions in this process.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ MOMENTS: dict[str, Callable[[], None]] = {}
 
 
 def moment(make: Callable[[], None]) -> Callable[[], None]:
-    """Registers what sets a moment up, by its name."""
+    """Register a function that prepares a moment, under the function's name."""
     MOMENTS[make.__name__.replace("_", "-")] = make
     return make
 
 
 def die(*_: Any, **__: Any) -> None:
-    """As ``kill -9`` does."""
+    """Kill this process, as ``kill -9`` does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, times: int = 1) -> None:
-    """Die after the call of a function, the `times`-th for which `when` holds of its arguments."""
+    """Die after the `times`-th call of a function whose arguments satisfy `when`."""
     original, left = getattr(owner, name), [times]
 
     def called(*arguments: Any, **options: Any) -> Any:
@@ -41,7 +41,7 @@ def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, ti
 
 
 def before(owner: Any, name: str, when: Callable[..., bool]) -> None:
-    """Die instead of the call of a function for which `when` holds of its arguments."""
+    """Die instead of the first call of a function whose arguments satisfy `when`."""
     original = getattr(owner, name)
 
     def called(*arguments: Any, **options: Any) -> Any:
@@ -53,7 +53,7 @@ def before(owner: Any, name: str, when: Callable[..., bool]) -> None:
 
 
 def snapshot_at_fold(fold: int) -> None:
-    """The only snapshot is put after so many folds, whatever the clock says."""
+    """Save one snapshot only, after this number of folds."""
     from raysel.pipeline.scan.state import Snapshots
 
     left = [fold]
@@ -98,7 +98,7 @@ def scan_between_snapshots() -> None:
 
 @moment
 def merge() -> None:
-    """Right after a fold that no snapshot holds."""
+    """Right after a fold that is in no snapshot."""
     from raysel.pipeline.scan.state import RunningState
 
     snapshot_at_fold(8)
@@ -147,7 +147,7 @@ def _counted(times: int) -> Callable[..., bool]:
 
 
 if __name__ == "__main__":
-    # Ray reads these as it is imported.
+    # Ray reads these when it is imported.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from raysel.cli import main

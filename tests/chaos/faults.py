@@ -1,8 +1,8 @@
-"""What kills or holds the workers of a run: files in a folder, so that a test says when.
+"""Faults that kill or hold the workers of a run when a test says so, by files in a folder.
 
 A file ``EVENT.ACTION`` holds a number: the action strikes at the first event after so many. Events are ``start``,
 ``actor-decode`` and ``forward`` in an actor, and ``read`` and ``task-decode`` in a task. Actions: ``exit`` ends one
-process at once, as a crash does; ``hold`` lets every process wait at the event while the file is there.
+process at once, as a crash does; ``hold`` makes every process wait at the event as long as the file exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EXIT_STATUS = 9
 
 
 def set_fault(folder: Path, event: str, action: str, after: int = 0) -> Path:
-    """Let `action` strike at the first `event` after so many; returns the fault's file."""
+    """Let `action` strike at the first `event` after `after` others; return the fault's file."""
     folder.mkdir(exist_ok=True)
     fault = folder / f"{event}.{action}"
     draft = folder / f"draft-{event}"
@@ -33,7 +33,7 @@ def set_fault(folder: Path, event: str, action: str, after: int = 0) -> Path:
 
 
 def note(log: Path, event: str) -> None:
-    """Append one line: event, process, actor or ``-``, node; or ``- driver``."""
+    """Append a line: event, process, actor or ``-``, node; in the driver event, process, ``- driver``."""
     import ray
 
     if in_worker():
@@ -56,7 +56,7 @@ def count(log: Path) -> Counter[str]:
 
 
 def pass_by(folder: Path, event: str) -> None:
-    """Write down the event, and let strike what is to."""
+    """Log the event, and let the faults strike that are due."""
     log = folder / "log"
     note(log, event)
     if not in_worker():
@@ -69,7 +69,7 @@ def _strike(fault: Path, event: str, log: Path) -> None:
     try:
         after = int(fault.read_text())
     except FileNotFoundError:
-        return  # there is none, or another process was faster
+        return  # no such fault, or it has struck another process
     if count(log)[event] <= after:
         return
     if fault.suffix == ".exit":
@@ -85,7 +85,7 @@ def _strike(fault: Path, event: str, log: Path) -> None:
 
 
 class Fragile(Watched):
-    """Preprocessing that passes by at every image that is decoded; see `Watched`."""
+    """Preprocessing that calls `pass_by` at every image that is decoded; see `Watched`."""
 
     def __getattribute__(self, name: str) -> Any:
         if name == "interpolation":
@@ -98,7 +98,7 @@ class Fragile(Watched):
 
 
 def fragile(faults: str) -> tuple[nn.Module, Preprocessing]:
-    """The zoo, whose forward passes and decoding pass by at the faults in a folder; its log is ``log`` in there."""
+    """The zoo, with a `pass_by` of the folder `faults` in its start, forward passes and decoding."""
     if in_worker():
         pass_by(Path(faults), "start")
     network, plain = zoo()

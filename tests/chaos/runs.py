@@ -1,4 +1,4 @@
-"""Runs that are disturbed, and the one assertion with which each of them ends."""
+"""Disturbed runs, and the assertion with which each of them ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DERIVE = DeriveConfig(n_max=20)
 
 
 def fragile_run(out: str | Path, images: str, faults: Path, **scan: Any) -> RunConfig:
-    """A run whose workers pass by at the faults in a folder; see `tests.chaos.faults`."""
+    """A run whose workers obey the faults in a folder; see `tests.chaos.faults`."""
     faults.mkdir(exist_ok=True)
     return RunConfig(
         out=str(out),
@@ -34,7 +34,7 @@ def fragile_run(out: str | Path, images: str, faults: Path, **scan: Any) -> RunC
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A finished run that nothing disturbed, and its log."""
+    """A finished undisturbed run and its log."""
 
     config: RunConfig
     manifest: Manifest
@@ -42,11 +42,11 @@ class Undisturbed:
 
     @property
     def images(self) -> str:
-        """The source."""
+        """Folder of the images."""
         return self.config.source.images
 
     def assert_same(self, out: str | Path) -> Manifest:
-        """The index in `out` is this very one, whole, with nothing left of the run; returns its manifest."""
+        """Check that the index in `out` equals this one and is complete; return its manifest."""
         folder = Folder.at(out)
         manifest = read_manifest(folder)
         assert manifest.index_fingerprint == self.manifest.index_fingerprint
@@ -56,16 +56,16 @@ class Undisturbed:
 
     @property
     def good(self) -> int:
-        """Images that can be used: so many are decoded where nothing is decoded again."""
+        """Images that are not bad: a run that decodes nothing twice decodes this many."""
         return self.manifest.counts.images - self.manifest.counts.quarantined
 
     def decoded(self, faults: Path) -> float:
-        """How many images the actors of a run decoded. Each passes by as often as it did here."""
+        """How many images the actors of a run decoded. An image causes as many events as in this run."""
         return self.good * count(faults / "log")["actor-decode"] / count(self.faults / "log")["actor-decode"]
 
 
 def assert_whole(out: str | Path, manifest: Manifest) -> None:
-    """All images are there, no more was sent than need be, and nothing is left of the run."""
+    """Check that an index has all images, sent few candidates, and left nothing of the run behind."""
     folder = Folder.at(out)
     assert manifest.coverage == 1
     assert manifest.counters["scan.candidates_sent"] <= 1.3 * manifest.counters["scan.candidates_bound"]
@@ -74,9 +74,9 @@ def assert_whole(out: str | Path, manifest: Manifest) -> None:
 
 
 def wait_until(reached: Callable[[], bool], limit_s: float = 120, alive: Callable[[], bool] = lambda: True) -> None:
-    """Until a condition holds, which `alive` keeps possible."""
+    """Wait until a condition holds; fail at once if `alive` does not hold, since it cannot any more."""
     end = time.monotonic() + limit_s
     while not reached():
-        assert alive(), "ended before it came so far"
-        assert time.monotonic() < end, "never came so far"
+        assert alive(), "ended before the condition held"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.02)

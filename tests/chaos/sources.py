@@ -1,4 +1,4 @@
-"""Sources that do not do what they should."""
+"""Sources with faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.chaos.faults import pass_by
 
 @dataclass(frozen=True)
 class Through:
-    """A source as it is."""
+    """A source that passes everything on."""
 
     source: Source
 
@@ -27,7 +27,7 @@ class Through:
 
 @dataclass(frozen=True)
 class FragileSource(Through):
-    """Reading passes by at the faults in a folder, at every image."""
+    """A source that calls `pass_by` at every image that it reads."""
 
     faults: str
 
@@ -39,7 +39,7 @@ class FragileSource(Through):
 
 @dataclass(frozen=True)
 class LossySource(Through):
-    """Of one image its shard's reader gives nothing, and does not say so."""
+    """A source that silently leaves out one image when it reads."""
 
     lost: str
 

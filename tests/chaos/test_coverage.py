@@ -1,4 +1,4 @@
-"""Images that a reader loses and does not tell of make the run fail, and say where."""
+"""A reader that silently loses images makes the run fail, with a message that says where."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_a_reader_that_loses_an_image(
     assert "\n" not in str(error.value)
     folder = Folder.at(config.out)
     assert not folder.exists("manifest.json")
-    assert folder.list("runs") == [], "the images behind the lost one may have come under other ids: nothing is kept"
+    assert folder.list("runs") == [], "images after the lost one may have wrong ids: nothing is kept"
     run(config)
     undisturbed.assert_same(config.out)

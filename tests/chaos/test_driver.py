@@ -1,4 +1,4 @@
-"""The driver is killed at any moment; the same command resumes from there and ends with the same index."""
+"""The driver is killed at any moment; the same command resumes and ends with the same index."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 @pytest.fixture
 def address(local_ray: None) -> str:
-    """Of the tests' Ray, for drivers in processes of their own: they share it, and leave nothing behind in it."""
+    """The address of the tests' Ray, which drivers in other processes share."""
     import ray
 
     return ray.get_runtime_context().gcs_address
 
 
-# What the second command says that it resumes; whether a snapshot is there; whether it scans.
+# What the second command says it resumes.
 SCAN, DERIVE, NOTHING = "scan: resuming: ", "derive: resuming: ", ""
 
 
@@ -56,9 +56,9 @@ def test_the_driver_is_killed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
-    said = tmp_path / "said"
-    with started(typed(config, tmp_path / "run.toml", address), said, moment) as first:
-        assert first.wait(240) == -signal.SIGKILL, said.read_text()
+    log = tmp_path / "log"
+    with started(typed(config, tmp_path / "run.toml", address), log, moment) as first:
+        assert first.wait(240) == -signal.SIGKILL, log.read_text()
     folder = Folder.at(config.out)
     snapshot = snapshot_of(folder)
     published = folder.exists("manifest.json")
@@ -66,12 +66,12 @@ def test_the_driver_is_killed(
     before, decoded_before = count(faults / "log"), undisturbed.decoded(faults)
     capfd.readouterr()
     outcome = run(config)
-    told = capfd.readouterr().err
+    said = capfd.readouterr().err
     undisturbed.assert_same(config.out)
     assert outcome.computed is not published
-    assert resumes in told
+    assert resumes in said
     if not resumes:
-        assert "resuming" not in told
+        assert "resuming" not in said
     again = count(faults / "log")
     lacking = len(snapshot.missing()) if snapshot else 0 if published else undisturbed.good
     assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
@@ -83,10 +83,10 @@ def test_the_driver_is_killed(
         assert again["forward"] == before["forward"]
 
 
-def test_what_was_derived_from_a_scan_that_is_lost_is_derived_again(
+def test_chunks_derived_from_a_lost_scan_are_derived_again(
     undisturbed: Undisturbed, address: str, faults: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The scan that is run in its place may differ in the last bits, elsewhere than here."""
+    """On another machine, the scan that replaces it may differ in the last bits."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     with started(typed(config, tmp_path / "run.toml", address), tmp_path / "said", "derive") as first:
         assert first.wait(240) == -signal.SIGKILL, (tmp_path / "said").read_text()
@@ -102,7 +102,7 @@ def test_what_was_derived_from_a_scan_that_is_lost_is_derived_again(
 
 
 def snapshot_of(folder: Folder) -> RunningState | None:
-    """The running state that a killed run has left."""
+    """The running state that a killed run left."""
     names = [file.name for file in folder.list("runs") if file.name.endswith("/state.npz")]
     arrays = get_snapshot(folder, names[0]) if names else None
     return RunningState.from_arrays(arrays) if arrays else None
@@ -111,7 +111,7 @@ def snapshot_of(folder: Folder) -> RunningState | None:
 def test_killed_from_outside_with_a_ray_of_its_own(
     undisturbed: Undisturbed, local_ray: None, faults: Path, tmp_path: Path
 ) -> None:
-    """``kill -9`` of the command as a person types it, in mid-scan after a snapshot: its Ray goes by itself."""
+    """``kill -9`` of a command with its own Ray, in mid-scan after a snapshot: the Ray ends without help."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     config = replace(config, scan=replace(config.scan, snapshot_every_s=0.0))
     arguments = typed(config, tmp_path / "run.toml")

@@ -1,4 +1,4 @@
-"""A known scan is not repeated: other options of derive, or other labels, run no forward pass."""
+"""A finished scan is not repeated: other derive options or labels need no forward pass."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def test_other_options_and_labels_run_no_forward(undisturbed: Undisturbed, fault
 
 
 def keys(images: Path) -> list[str]:
-    """Of all images below a folder, without suffix."""
+    """Keys of all images below a folder, without suffix."""
     return [path.relative_to(images).with_suffix("").as_posix() for path in images.rglob("*.png")]

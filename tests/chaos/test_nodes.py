@@ -1,4 +1,4 @@
-"""A machine is lost, in scan and in derive, and no other comes in its place."""
+"""A machine is lost, in scan and in derive, and none replaces it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
 def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """Three actors on three machines of one CPU: where the lost one's actor was, nothing takes its place."""
+    """Three actors on three machines with one CPU each: no machine has room for the lost one's actor."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=3, lost_machine_wait_s=4)
     in_scan = set_fault(faults, "forward", "hold", after=6)
     in_derive = set_fault(faults, "task-decode", "hold", after=5)
@@ -23,13 +23,13 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
     with machines(3) as cluster, started(typed(config, tmp_path / "run.toml", cluster.address), said) as run:
 
         def lose(event: str) -> None:
-            """The machine of a process that is held at this event, in the middle of its work."""
+            """Remove the machine of a process that is held at this event."""
             wait_until(lambda: bool(held(faults / "log", event)), alive=lambda: run.poll() is None)
             process, place = held(faults / "log", event)[0]
             cluster.remove_node(
                 next(node for node in cluster.worker_nodes if node.node_id == place), allow_graceful=False
             )
-            # Else what it is about to return may still arrive.
+            # Otherwise its result may still arrive.
             wait_until(lambda: not Path(f"/proc/{process}").exists())
 
         lose("forward")
@@ -42,9 +42,9 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
     log = faults / "log"
     lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}
     assert len(lost) == 2
-    assert undisturbed.decoded(faults) > undisturbed.good, "what the lost machine had begun ran again"
+    assert undisturbed.decoded(faults) > undisturbed.good, "the lost machine's calls ran again"
 
 
 def held(log: Path, event: str) -> list[tuple[str, str]]:
-    """(process, its machine's id) of what waits at an event."""
+    """(process, machine's id) of the workers that wait at an event."""
     return [(process, node) for name, process, _, node in events(log) if name == f"held-in-{event}"]

@@ -1,4 +1,4 @@
-"""Workers die: actors in mid-batch, tasks that read, decode or derive. The run goes on by itself."""
+"""Workers die: actors in mid-batch, tasks that read, decode or derive. The run continues without help."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
 def test_an_actor_dies_in_mid_batch(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """Calls of two forwards, of which the second kills: what the first found is lost with its actor."""
+    """A call has two forwards and dies in the second: the candidates of the first are lost with the actor."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, call_images=16)
     set_fault(faults, "forward", "exit", after=5)
     run(config)
@@ -38,7 +38,7 @@ def test_actors_die_while_they_start_and_while_they_decode(
     assert (happened["died-in-start"], happened["died-in-actor-decode"]) == (1, 1)
 
 
-def test_a_decoding_task_dies_beside_a_gpu(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
+def test_a_decoding_task_and_a_gpu_actor_die(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=None, gpus=1, device="cpu")
     set_fault(faults, "task-decode", "exit", after=20)
     set_fault(faults, "forward", "exit", after=6)
@@ -51,7 +51,7 @@ def test_a_decoding_task_dies_beside_a_gpu(undisturbed: Undisturbed, faults: Pat
 def test_a_reading_task_and_a_deriving_task_die(
     undisturbed: Undisturbed, faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reading one in the middle of its slice."""
+    """The reading task dies in the middle of its slice."""
     opened = run_module.open_source
 
     def open_fragile(*arguments, **options):

@@ -1,4 +1,4 @@
-"""Small images of every kind, as a folder and as tars with the same ids."""
+"""Small images of every kind, as a folder or as tars with the same ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sample:
 
 
 def corpus(per_class: int = 20, unlabelled: int = 6, seed: int = 0) -> dict[str, Sample]:
-    """Key without suffix -> sample. Of each kind some images are dark."""
+    """Key without suffix -> sample. Every third image is dark."""
     random = np.random.default_rng(seed)
     samples: dict[str, Sample] = {}
     for label, color in (("amber", (240, 160, 20)), ("blue", (30, 60, 230)), ("grey", (128, 128, 128))):
@@ -34,11 +34,11 @@ def corpus(per_class: int = 20, unlabelled: int = 6, seed: int = 0) -> dict[str,
 
 
 def with_bad(samples: Mapping[str, Sample]) -> tuple[dict[str, Sample], list[str]]:
-    """The same and four files that are no images among them; and their keys."""
+    """The samples with four files among them that are not images, and the keys of these."""
     good = next(iter(samples.values())).content
     bad = {
         "amber/900": Sample(good[: len(good) // 2], "amber"),
-        "blue/901": Sample(b"this is no image", "blue"),
+        "blue/901": Sample(b"this is not an image", "blue"),
         "grey/902": Sample(b"", "grey"),
         "loose_903": Sample(good[:40] + bytes(len(good) - 40), None),
     }
@@ -46,12 +46,12 @@ def with_bad(samples: Mapping[str, Sample]) -> tuple[dict[str, Sample], list[str
 
 
 def as_folder(samples: Mapping[str, Sample], root: Path) -> str:
-    """Write the samples as ``<label>/<name>.png``; returns the folder."""
+    """Write the samples as ``<label>/<name>.png``; return the folder."""
     return str(write_files(root, {f"{key}.png": sample.content for key, sample in samples.items()}))
 
 
 def as_tars(samples: Mapping[str, Sample], root: Path, shards: int, order: Sequence[int] | None = None) -> str:
-    """Write the samples as WebDataset tars, the labels beside them, in any order; returns the folder."""
+    """Write the samples with their labels as WebDataset tars, in any order; return the folder."""
     keys = sorted(samples)
     keys = [keys[place] for place in (range(len(keys)) if order is None else order)]
     for number in range(shards):
@@ -66,7 +66,7 @@ def as_tars(samples: Mapping[str, Sample], root: Path, shards: int, order: Seque
 
 
 def _png(random: np.random.Generator, color: tuple[int, int, int], number: int) -> bytes:
-    """Noise around a color, with a ramp or a disc; every third image is dark. None has the size that the zoo takes."""
+    """Noise around a color, with a ramp or a disc; every third image is dark. None has the zoo's input size."""
     side = (26, 29, 31, 48)[number % 4]
     rows, columns = np.mgrid[:side, :side] / side
     picture = np.array(color) + random.normal(0, 40, (side, side, 3))

@@ -1,4 +1,4 @@
-"""What an index must hold, by `tests.reference`, from activations that were recorded beside the run."""
+"""What an index must contain by `tests.reference`, from activations that were recorded outside of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.images.samples import contents
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where a layer looks, told by hand."""
+    """A layer's receptive field, worked out by hand."""
 
     size: int
     stride: int
@@ -32,7 +32,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Seen:
-    """The side door: what the product's own forward gives for every image that can be decoded."""
+    """What raysel's own forward gives for every image that can be decoded."""
 
     ids: list[int]
     labels: list[str | None]
@@ -43,7 +43,7 @@ class Seen:
     """Images of each class in the list."""
 
     def neurons(self, first: int, count: int) -> Seen:
-        """The same for some neurons only."""
+        """Some of the neurons only."""
         part = slice(first, first + count)
         return Seen(
             self.ids, self.labels, self.pixels, self.activations[:, part], self.positions[:, part], self.class_sizes
@@ -51,7 +51,7 @@ class Seen:
 
 
 def watch(source: Source, images: ImagesList, network: Network, batch: int) -> Seen:
-    """Decode and observe every image, outside of Ray, in the order of the ids."""
+    """Decode every image and run the network over it, without Ray, in the order of the ids."""
     of_key = contents(source, images)
     ids, labels, pixels = [], [], []
     for row in images.images.to_pylist():
@@ -71,7 +71,7 @@ def watch(source: Source, images: ImagesList, network: Network, batch: int) -> S
 
 @dataclass(frozen=True)
 class Expected:
-    """One neuron, by the reference."""
+    """One neuron by the reference."""
 
     ids: list[int]
     activations: list[float]
@@ -87,7 +87,7 @@ class Expected:
 
 
 def expect(seen: Seen, neuron: int, where: Geometry, depth: int, options: DeriveConfig) -> Expected:
-    """Everything that the index says of one neuron of `seen`."""
+    """Everything that an index contains about one neuron of `seen`."""
     column = seen.activations[:, neuron].tolist()
     ranked = reference.ranking(column, seen.ids, depth)
     activations = [column[j] for j in ranked]
@@ -134,7 +134,7 @@ def _origin(position: int, where: Geometry, whole: bool) -> tuple[int, int]:
 
 
 def assert_ranking(table: pa.Table, expected: Expected, where: Geometry) -> None:
-    """Rows of the rankings table of one neuron: exactly the reference's."""
+    """One neuron's rows of the rankings table equal the reference exactly."""
     assert table["rank"].to_pylist() == list(range(len(expected.ids)))
     assert table["image"].to_pylist() == expected.ids
     assert table["activation"].to_pylist() == expected.activations
@@ -151,7 +151,7 @@ INDEX_TOLERANCE = 1e-5
 
 
 def assert_indexes(row: Mapping[str, Any], expected: Expected) -> None:
-    """A row of the neurons table: counts exactly, numbers to 1e-5. A dead neuron: null wherever there is an index."""
+    """A row of the neurons table equals the reference: counts exactly, numbers within 1e-5. Dead neurons have nulls."""
     if expected.row["dead"]:
         counted = {"layer", "channel", "layer_depth", "rf_size", "rf_stride", "rf_offset", "rf_exact"}
         rest = {name: value for name, value in row.items() if name not in counted}

@@ -1,4 +1,4 @@
-"""From activations to every value of an index, against `tests.reference`; before storage, without Ray."""
+"""Every value of an index, computed from activations without Ray or storage, against `tests.reference`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GEOMETRY = {
 
 @dataclass(frozen=True)
 class Case:
-    """One setting of everything."""
+    """One set of options."""
 
     depth: int
     derive: DeriveConfig
@@ -59,7 +59,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A source with bad and unlabelled images, and what the network does on it."""
+    """A source with bad and unlabeled images, and the network's activations on it."""
 
     source: Source
     images: ImagesList
@@ -75,8 +75,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(source, images, network, watch(source, images, network, BATCH))
 
 
-def test_the_scene_holds_what_it_is_made_for(scene: Scene) -> None:
-    """Otherwise the comparisons below would say less than they seem to."""
+def test_the_scene_has_every_special_case(scene: Scene) -> None:
+    """Without them the comparisons below would prove less than they seem to."""
     at = dict(zip((tap.layer for tap in scene.network.taps), first_neurons(scene.network.taps), strict=False))
     first = scene.seen.neurons(at["first"], 10).activations
     assert ((first == 6.0).sum(axis=0) > 20).sum() >= 2
@@ -123,7 +123,7 @@ def test_activations_are_those_of_a_plain_forward(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_whole_way_from_activations(
+def test_rankings_features_and_indexes(
     name: str, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = CASES[name]
@@ -163,7 +163,7 @@ def test_one_image_alone(scene: Scene, tmp_path: Path, monkeypatch: pytest.Monke
 
 @dataclass(frozen=True)
 class Made:
-    """What the kernel made, before storage."""
+    """Rows and features before storage."""
 
     rows: dict[tuple[str, int], dict[str, Any]]
     features: dict[tuple[str, int], tuple[NDArray[np.float64], NDArray[np.int64]]]

@@ -16,9 +16,9 @@ def check_bad_images(state: RunningState, images: ImagesList, share: float) -> N
     """Fail if too many images are bad, those of the images list and those of the scan together.
 
     Args:
-        state: of the scan so far.
-        images: the scan's.
-        share: of all images that may be bad. A few may be bad in any case, unless it is zero.
+        state: the scan so far.
+        images: the images list of the scan.
+        share: the share of all images that may be bad. Unless it is zero, a few may be bad in any case.
 
     Raises:
         RayselError: more images are bad.

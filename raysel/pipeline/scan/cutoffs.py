@@ -43,7 +43,8 @@ def cutoff_keeper() -> Iterator[Any]:
     try:
         yield keeper
     finally:
-        ray.kill(keeper)
+        with contextlib.suppress(RayError):
+            ray.kill(keeper)
 
 
 class CutoffPoll:

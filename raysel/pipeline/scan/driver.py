@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.images import ImagesList
-from raysel.pipeline.progress import Stage
+from raysel.pipeline.context import Run
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.bad_images import check_bad_images
+from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import cutoff_keeper
+from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.pool import PoolSizeChanged
 from raysel.pipeline.scan.state import RunningState, Snapshots
-from raysel.pipeline.scan.stream import ScanRun, call_results
+from raysel.pipeline.scan.stream import call_results
 
 
-def scan(run: ScanRun, state: RunningState, snapshots: Snapshots, stage: Stage) -> None:
+def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots) -> None:
     """Fold into `state` what the network's neurons do on every image that it lacks.
 
     Raises:
         RayselError: images are neither covered nor in quarantine at the end, too many are bad, or what a worker raised.
     """
-    stage.resume_at(state.done)
-    actors: int | None = run.layout.workers
-    with cutoff_keeper() as cutoffs, as_raysel_error_from_worker():
-        cutoffs.put.remote(state.done, state.rankings().floors)
-        while actors:
-            try:
-                for result in call_results(run, state.missing(), actors, cutoffs):
-                    if state.take(result):
-                        cutoffs.put.remote(state.done, state.rankings().floors)
-                    check_bad_images(state, run.images, run.config.source.max_bad)
-                    snapshots.save_if_due(state)
-                    stage.advance(state.done - stage.done)
-                actors = None
-            except PoolSizeChanged as now:
-                run.say(f"scan: the cluster changed: continuing with {now.actors} actors instead of {actors}")
-                actors = now.actors
-    missing = state.missing()
-    if len(missing):
-        # A reader that lost images may also have confused others: the next run starts from nothing.
-        snapshots.drop()
-        raise RayselError(_lost(run.images, missing))
-    snapshots.put(state)
+    with run.reporter.stage("scan", "images", len(run.images.images)) as stage:
+        stage.resume_at(state.done)
+        with cutoff_keeper() as cutoffs, as_raysel_error_from_worker():
+            cutoffs.put.remote(state.done, state.rankings().floors)
+            for result in _results(run, layout, state, cutoffs):
+                if state.take(result):
+                    cutoffs.put.remote(state.done, state.rankings().floors)
+                check_bad_images(state, run.images, run.config.source.max_bad)
+                snapshots.save_if_due(state)
+                stage.advance(state.done - stage.done)
+        missing = state.missing()
+        if len(missing):
+            # A reader that lost images may also have confused others: the next run starts from nothing.
+            snapshots.drop()
+            raise RayselError(_lost(run.images, missing))
+        snapshots.put(state)
+
+
+def _results(run: Run, layout: ScanLayout, state: RunningState, cutoffs: Any) -> Iterator[CallResult]:
+    """The results of all images that `state` lacks, from as many actors as the cluster has room for."""
+    actors = layout.workers
+    while True:
+        try:
+            yield from call_results(run, layout, state.missing(), actors, cutoffs)
+            return
+        except PoolSizeChanged as now:
+            run.reporter.say(f"scan: the cluster changed: continuing with {now.actors} actors instead of {actors}")
+            actors = now.actors
 
 
 def _lost(images: ImagesList, missing: NDArray[np.int64]) -> str:

@@ -72,8 +72,8 @@ def watch_pool(context: DataContext, pool: ActorPool, say: Callable[[str], None]
     """Let streams that run in `context` end with `PoolSizeChanged`, see `PoolWatch.check`.
 
     Args:
-        context: of the stream.
-        pool: of the stream; without a limit to its patience it is not watched.
+        context: the stream's settings.
+        pool: the stream's actors. A pool of unlimited patience is not watched.
         say: prints a line; called if this version of Ray has no place for the check.
     """
     if pool.patience_s < 0:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,10 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import GetTimeoutError
 
-from raysel.config import RunConfig
 from raysel.errors import RayselError
-from raysel.images import ImagesList, Slice, Source, slices
-from raysel.network import Network, with_absolute_paths
+from raysel.images import Slice, slices
+from raysel.network import with_absolute_paths
+from raysel.pipeline.context import Run
 from raysel.pipeline.scan.actor import ActorSettings, ScanActor, decode_images
 from raysel.pipeline.scan.call_result import CallResult, merge_rows, rows_per_merge
 from raysel.pipeline.scan.extractor import first_neurons
@@ -30,24 +30,14 @@ ACTOR_CPUS = 0.9
 ASIDE_CPUS = 0.05
 
 
-@dataclass(frozen=True)
-class ScanRun:
-    """What a scan reads and with what."""
-
-    source: Source
-    images: ImagesList
-    network: Network
-    config: RunConfig
-    layout: ScanLayout
-    say: Callable[[str], None]
-    """Prints a line for the user."""
-
-
-def call_results(run: ScanRun, missing: NDArray[np.int64], actors: int, cutoffs: Any) -> Iterator[CallResult]:
+def call_results(
+    run: Run, layout: ScanLayout, missing: NDArray[np.int64], actors: int, cutoffs: Any
+) -> Iterator[CallResult]:
     """What the network's neurons do on some images; in long scans each result is of several calls.
 
     Args:
-        run: the scan.
+        run: the run.
+        layout: what an actor holds, and how many actors the cluster should have room for.
         missing: ids of the images.
         actors: size of the pool.
         cutoffs: Ray's handle of the `CutoffKeeper`.
@@ -58,7 +48,7 @@ def call_results(run: ScanRun, missing: NDArray[np.int64], actors: int, cutoffs:
     """
     config = run.config.scan
     neurons = first_neurons(run.network.taps)[-1]
-    stream = _through_actors(run, _slices_of(run, missing), actors, cutoffs)
+    stream = _through_actors(run, layout, missing, actors, cutoffs)
     calls = -(-len(missing) // config.call_images)
     rows = rows_per_merge(calls, config.call_images * neurons)
     if rows > 1:
@@ -69,7 +59,7 @@ def call_results(run: ScanRun, missing: NDArray[np.int64], actors: int, cutoffs:
             num_cpus=ASIDE_CPUS,
             max_retries=config.task_retries,
         )
-    _limit(stream.context, run, actors)
+    _limit(stream.context, run, layout, actors)
     try:
         for table in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield CallResult.from_rows(table)
@@ -85,7 +75,7 @@ def call_results(run: ScanRun, missing: NDArray[np.int64], actors: int, cutoffs:
         ) from error
 
 
-def _slices_of(run: ScanRun, missing: NDArray[np.int64]) -> list[Slice]:
+def _slices_of(run: Run, missing: NDArray[np.int64]) -> list[Slice]:
     """The scan's slices, in their order, without the images that are not missing."""
     is_missing = np.zeros(len(run.images.images), bool)
     is_missing[missing] = True
@@ -97,9 +87,9 @@ def _slices_of(run: ScanRun, missing: NDArray[np.int64]) -> list[Slice]:
     return [part for part in parts if len(part.ids)]
 
 
-def _through_actors(run: ScanRun, parts: list[Slice], actors: int, cutoffs: Any) -> Dataset:
+def _through_actors(run: Run, layout: ScanLayout, missing: NDArray[np.int64], actors: int, cutoffs: Any) -> Dataset:
     """One row per call of an actor."""
-    layout, config, network = run.layout, run.config.scan, run.network
+    config, network, parts = run.config.scan, run.network, _slices_of(run, missing)
     read = ray.data.read_datasource(
         SliceReader(run.source, run.images, parts),
         override_num_blocks=len(parts),
@@ -135,7 +125,7 @@ def _through_actors(run: ScanRun, parts: list[Slice], actors: int, cutoffs: Any)
     )
 
 
-def _limit(context: DataContext, run: ScanRun, actors: int) -> None:
+def _limit(context: DataContext, run: Run, layout: ScanLayout, actors: int) -> None:
     """How long the stream waits, and what it survives. `context` is the stream's own."""
     config = run.config.scan
     context.wait_for_min_actors_s = config.wait_for_min_actors_s
@@ -143,5 +133,5 @@ def _limit(context: DataContext, run: ScanRun, actors: int) -> None:
     context.execution_options.preserve_order = False
     # Machines are lost while actors start, too. What raysel raises there fails in every actor, and so ends the run.
     context.max_consecutive_actor_init_deaths = actors
-    pool = ActorPool(actors, run.layout.workers, run.layout.gpu, config.lost_machine_wait_s)
-    watch_pool(context, pool, run.say)
+    pool = ActorPool(actors, layout.workers, layout.gpu, config.lost_machine_wait_s)
+    watch_pool(context, pool, run.reporter.say)

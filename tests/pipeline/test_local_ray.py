@@ -1,4 +1,4 @@
-"""A run's connection to Ray: what it changes in this process, and a disk without room for a local Ray."""
+"""A run's own Ray: what it changes in this process, its folder, and a disk without room for it."""
 
 from __future__ import annotations
 
