@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,27 +12,18 @@ import pyarrow as pa
 from pyarrow import fs
 
 from raysel.images.s3 import S3Settings, client, patiently
-from raysel.images.s3_streams import BLOCK_BYTES, ObjectReader, ObjectStat, ObjectWriter
+from raysel.images.s3_streams import BLOCK_BYTES, ObjectReader, ObjectStat
 
 PART_BYTES = 64 << 20
 """Longer files are put in parts of this length: S3 takes 5 GB at once."""
 _CHUNK_BYTES = 1 << 18
 
 
+@dataclass(frozen=True)
 class S3Files(fs.FileSystemHandler):
     """What `pyarrow.fs` asks of a file system. Paths are ``bucket/key``. It travels; connections stay."""
 
-    def __init__(self, settings: S3Settings) -> None:
-        self.settings = settings
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, S3Files) and self.settings == other.settings
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self.settings)
+    settings: S3Settings
 
     def get_type_name(self) -> str:
         """As pyarrow's own."""
@@ -88,16 +80,12 @@ class S3Files(fs.FileSystemHandler):
 
     def put_file(self, local: Path, path: str) -> None:
         """Make a local file an object: whole, or not there at all."""
+        size = local.stat().st_size
         with local.open("rb") as stream:
-            self.put(stream, local.stat().st_size, path)
-
-    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        """For writing; the object appears when the stream is closed. Prefer `put_file`."""
-        return pa.PythonFile(ObjectWriter(self, path), mode="w")
-
-    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        """Not to be had in S3."""
-        raise NotImplementedError("objects cannot be appended to")
+            if size > PART_BYTES:
+                self._put_parts(stream, size, path)
+            else:
+                self._ask("put_object", path, Body=stream.read())
 
     def create_dir(self, path: str, recursive: bool) -> None:
         """Nothing: in a bucket a folder is there as soon as something is in it."""
@@ -105,10 +93,6 @@ class S3Files(fs.FileSystemHandler):
     def delete_file(self, path: str) -> None:
         """Remove an object; nothing happens where there is none."""
         self._ask("delete_object", path)
-
-    def delete_dir(self, path: str) -> None:
-        """Remove all objects below a folder."""
-        self.delete_dir_contents(path, True)
 
     def delete_dir_contents(self, path: str, missing_dir_ok: bool = False) -> None:
         """Remove all objects below a folder."""
@@ -118,19 +102,11 @@ class S3Files(fs.FileSystemHandler):
             for each in page.get("Contents", []):
                 self._ask("delete_object", f"{bucket}/{each['Key']}")
 
-    def delete_root_dir_contents(self) -> None:
-        """Never."""
-        raise NotImplementedError("all buckets at once are not removed")
+    def _refuse(self, *_: Any) -> Any:
+        """What `pyarrow.fs` wants to be defined and raysel never asks for."""
+        raise NotImplementedError
 
-    def move(self, src: str, dest: str) -> None:
-        """Copy and remove."""
-        self.copy_file(src, dest)
-        self.delete_file(src)
-
-    def copy_file(self, src: str, dest: str) -> None:
-        """Inside the store."""
-        bucket, key = _split(src)
-        self._ask("copy_object", dest, CopySource={"Bucket": bucket, "Key": key})
+    copy_file = move = delete_dir = delete_root_dir_contents = open_output_stream = open_append_stream = _refuse
 
     def _ask(self, operation: str, path: str, **options: Any) -> Any:
         bucket, key = _split(path)
@@ -193,11 +169,7 @@ class S3Files(fs.FileSystemHandler):
             while chunk := body.read(_CHUNK_BYTES):
                 got.append(chunk)
 
-    def put(self, stream: IO[bytes], size: int, path: str) -> None:
-        """Make `size` bytes of a stream an object: whole, or not there at all."""
-        if size <= PART_BYTES:
-            self._ask("put_object", path, Body=stream.read())
-            return
+    def _put_parts(self, stream: IO[bytes], size: int, path: str) -> None:
         upload = self._ask("create_multipart_upload", path)["UploadId"]
         try:
             parts: list[dict[str, Any]] = []

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 BLOCK_BYTES = 8 << 20
 """A stream is read in ranges of this length."""
-_IN_MEMORY_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,6 @@ class Objects(Protocol):
 
     def read_range(self, path: str, start: int, length: int, etag: str | None = None) -> bytes:
         """Exactly these bytes."""
-
-    def put(self, stream: IO[bytes], size: int, path: str) -> None:
-        """Make `size` bytes of a stream an object."""
 
 
 class ObjectReader(io.RawIOBase):
@@ -84,28 +79,3 @@ class ObjectReader(io.RawIOBase):
             self._block = self._files.read_range(self._path, self._position, block, self._stat.etag)
             self._block_start, at = self._position, 0
         return self._block[at : at + length]
-
-
-class ObjectWriter(io.RawIOBase):
-    """Gathers what is written and puts it as one object when closed."""
-
-    def __init__(self, files: Objects, path: str) -> None:
-        self._files, self._path = files, path
-        self._draft = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._draft.write(data)
-
-    def tell(self) -> int:
-        return self._draft.tell()
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            with self._draft as draft:
-                size = draft.tell()
-                draft.seek(0)
-                self._files.put(draft, size, self._path)
