@@ -40,8 +40,8 @@ def check_access(filesystem: fs.FileSystem, path: str) -> None:
     Raises:
         OSError: wrong endpoint, credentials, permission or bucket.
     """
-    if isinstance(filesystem, fs.PyFileSystem) and isinstance(filesystem.handler, S3Files):
-        check_bucket(filesystem.handler.settings, path)
+    if s3 := _s3_files(filesystem):
+        check_bucket(s3.settings, path)
 
 
 def stat(filesystem: fs.FileSystem, path: str) -> tuple[int, str]:
@@ -50,9 +50,8 @@ def stat(filesystem: fs.FileSystem, path: str) -> tuple[int, str]:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if isinstance(filesystem, fs.PyFileSystem) and isinstance(filesystem.handler, S3Files):
-        found = filesystem.handler.stat(path)
-        return found.size, found.etag
+    if s3 := _s3_files(filesystem):
+        return s3.stat(path)
     info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
         raise FileNotFoundError(f"no such file: {path}")
@@ -61,9 +60,8 @@ def stat(filesystem: fs.FileSystem, path: str) -> tuple[int, str]:
 
 def s3_client(filesystem: fs.FileSystem) -> Any | None:
     """The boto3 client behind an S3 file system, for what `pyarrow.fs` cannot ask (conditional puts), or None."""
-    if isinstance(filesystem, fs.PyFileSystem) and isinstance(filesystem.handler, S3Files):
-        return client(filesystem.handler.settings)
-    return None
+    s3 = _s3_files(filesystem)
+    return client(s3.settings) if s3 else None
 
 
 def put_file(filesystem: fs.FileSystem, local: Path, path: str) -> None:
@@ -72,8 +70,8 @@ def put_file(filesystem: fs.FileSystem, local: Path, path: str) -> None:
     Raises:
         OSError: it could not be sent, though it was tried again (`raysel.files.s3_client`).
     """
-    if isinstance(filesystem, fs.PyFileSystem) and isinstance(filesystem.handler, S3Files):
-        filesystem.handler.put_file(local, path)
+    if s3 := _s3_files(filesystem):
+        s3.put_file(local, path)
         return
     with local.open("rb") as source, filesystem.open_output_stream(path) as stream:
         shutil.copyfileobj(source, stream, _COPY_BYTES)
@@ -104,6 +102,11 @@ def list_folder_with_faults(
             return list_local_folder(folder, recursive)
         found = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
         return sorted(found, key=lambda info: info.path), []
+
+
+def _s3_files(filesystem: fs.FileSystem) -> S3Files | None:
+    handler = getattr(filesystem, "handler", None)
+    return handler if isinstance(handler, S3Files) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -25,7 +25,13 @@ def folder(object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) 
     write_files(root / "folder", {f"{'ab'[n % 2]}/{n:02d}.jpg": data for n, data in enumerate(PICTURES)})
     write_files(
         root / "folder",
-        {"a/notes.txt": b"no image", ".hidden/x.jpg": b"x", "c d/ü+1.jpg": PICTURES[0], "#1/100%25 ?.jpg": PICTURES[1]},
+        {
+            "a/notes.txt": b"no image",
+            ".hidden/x.jpg": b"x",
+            "c d/ü+1.jpg": PICTURES[0],
+            "#1/100%25 ?.jpg": PICTURES[1],
+            "a/\t.jpg": PICTURES[2],
+        },
     )
     for shard in range(2):
         samples = [(f"{n:02d}.jpg", data) for n, data in enumerate(PICTURES) if n % 2 == shard]
