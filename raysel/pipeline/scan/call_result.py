@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raysel.neurons import Candidates, thin
+from raysel.neurons import Candidates, keep_top
 
 SCHEMA = pa.schema(
     [
@@ -105,8 +105,8 @@ class TreeLevel:
         for part in parts:
             waiting.append(part)
             if sum(map(len, waiting)) > max(_AT_ONCE, len(kept)):
-                kept, waiting = thin(Candidates.concatenate([kept, *waiting]), self.depth), []
-        return thin(Candidates.concatenate([kept, *waiting]), self.depth) if waiting else kept
+                kept, waiting = keep_top(Candidates.concatenate([kept, *waiting]), self.depth), []
+        return keep_top(Candidates.concatenate([kept, *waiting]), self.depth) if waiting else kept
 
 
 def fan_in(calls: int, call_candidates: int) -> int:

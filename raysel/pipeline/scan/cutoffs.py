@@ -43,7 +43,7 @@ class CutoffPublisher:
 
     def put(self, images: int, rankings: Rankings) -> None:
         """Publish the floors of the folded state, which holds so many images, without waiting."""
-        self._keeper.put.remote(images, rankings.floors)
+        self._keeper.put.remote(images, rankings.cutoffs)
 
     def close(self) -> None:
         """End the keeper."""
@@ -67,7 +67,7 @@ class CutoffPoll:
     def poll(self, neurons: int) -> NDArray[np.uint64]:
         """The newest floors at hand, of so many neurons; asks for newer ones and does not wait for the answer."""
         self._ask()
-        return Rankings.empty(neurons, 1).floors if self._floors is None else self._floors
+        return Rankings.empty(neurons, 1).cutoffs if self._floors is None else self._floors
 
     def _ask(self) -> None:
         if self._keeper is None:

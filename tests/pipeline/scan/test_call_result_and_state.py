@@ -29,7 +29,7 @@ def found_in(
     activations: NDArray[np.float32], ids: NDArray[np.int64], positions: NDArray[np.int32], **more: Any
 ) -> CallResult:
     """What a call without a floor finds in these activations [images, neurons]."""
-    candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).floors)
+    candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).cutoffs)
     return CallResult(ids, more.pop("faults", {}), candidates, **more)
 
 
@@ -222,13 +222,13 @@ def test_a_tree_level_holds_only_some_of_what_it_reads(monkeypatch: pytest.Monke
         for k in range(calls)
     ]
     at_once = TreeLevel(depth)(pa.concat_tables(rows))
-    thinning = found_module.thin
+    thinning = found_module.keep_top
 
-    def thin(candidates: Candidates, depth: int) -> Candidates:
+    def keep_top(candidates: Candidates, depth: int) -> Candidates:
         held.append(len(candidates))
         return thinning(candidates, depth)
 
-    monkeypatch.setattr(found_module, "thin", thin)
+    monkeypatch.setattr(found_module, "keep_top", keep_top)
     monkeypatch.setattr(found_module, "_AT_ONCE", 10 * NEURONS)
     bit_by_bit = TreeLevel(depth)(pa.concat_tables(rows))
     assert max(held) <= (10 + 8 + depth) * NEURONS
