@@ -156,7 +156,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(RayselError, match="holds no MatConvNet SimpleNN network"):
         load(NetworkConfig(network=str(tmp_path / "y.mat")))
     savemat(tmp_path / "z.mat", {"layers": cell([{"type": "bnorm", "name": "b1"}])})
-    with pytest.raises(RayselError, match="layer 'b1' cannot be built: .* layers of the type 'bnorm'"):
+    with pytest.raises(RayselError, match=r"layer 'b1' cannot be built: .* layers of the type 'bnorm'"):
         load(NetworkConfig(network=str(tmp_path / "z.mat")))
 
 
