@@ -17,7 +17,7 @@ from torch import nn
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network import load
-from raysel.network.importers.finding import find
+from raysel.network.importers.registry import import_network
 
 OWN = "tests.network.small:InPlace"
 
@@ -33,7 +33,7 @@ def state(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def loaded(weights: Path | str, **settings: Any) -> dict[str, torch.Tensor]:
-    module, *_ = find(NetworkConfig(network=OWN, weights=str(weights), **settings))
+    module = import_network(NetworkConfig(network=OWN, weights=str(weights), **settings)).module
     return module.state_dict()
 
 
@@ -171,7 +171,7 @@ def test_preprocessing_of_ones_own_network() -> None:
     ],
 )
 def test_preprocessing_of_torchvision(name: str, resize: int, crop: int, interpolation: Any) -> None:
-    _, preprocessing, _ = find(NetworkConfig(network=f"torchvision:{name}", weights="random"))
+    preprocessing = import_network(NetworkConfig(network=f"torchvision:{name}", weights="random")).preprocessing
     assert preprocessing == Preprocessing(resize=resize, crop=(crop, crop), interpolation=interpolation)
 
 
@@ -199,7 +199,8 @@ def test_googlenet_as_published(tmp_path: Path, heads: bool) -> None:
 
     module = models.googlenet(weights=None, aux_logits=heads, init_weights=False)
     torch.save(module.state_dict(), tmp_path / "w.pth")
-    loaded_module, *_ = find(NetworkConfig(network="torchvision:googlenet", weights=str(tmp_path / "w.pth")))
+    config = NetworkConfig(network="torchvision:googlenet", weights=str(tmp_path / "w.pth"))
+    loaded_module: Any = import_network(config).module
     assert loaded_module.transform_input
     assert loaded_module.aux_logits == heads
 
@@ -216,7 +217,7 @@ def test_old_densenet_files(tmp_path: Path) -> None:
         old[key] = tensor
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     torch.save(old, tmp_path / "w.pth")
-    module, *_ = find(NetworkConfig(network="torchvision:densenet121", weights=str(tmp_path / "w.pth")))
+    module = import_network(NetworkConfig(network="torchvision:densenet121", weights=str(tmp_path / "w.pth"))).module
     assert_equal(dict(module.state_dict()), dict(new))
 
 
@@ -236,7 +237,10 @@ def test_average_image_of_ones_own(tmp_path: Path) -> None:
     expected = (pixels.double() - torch.from_numpy(average).double()) / torch.tensor([2.0, 4.0, 8.0]).double()
     actual = one.normalize(pixels)
     assert torch.allclose(actual.double(), expected.flip(-1).permute(0, 3, 1, 2), rtol=1e-5, atol=1e-4)
-    for content, says in ((average[1:], r"is \[11, 20, 3\], the network's input \[12, 20, 3\]"), (None, "no average")):
+    for content, says in (
+        (average[1:], r"is \[11, 20, 3\], the network's input \[12, 20, 3\]"),
+        (None, "not an average"),
+    ):
         np.save(paths[0], content if content is not None else np.array([object()]), allow_pickle=True)
         refused(says, network=OWN, preprocessing=Preprocessing(average_image=paths[0], **settings))
     refused(
