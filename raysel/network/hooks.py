@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from raysel.errors import type_and_first_line
 from raysel.network.graph.digest import of_module
-from raysel.network.graph.tracing import UntraceableError, first_line
+from raysel.network.graph.tracing import UntraceableError
 from raysel.network.network import Visit
 
 READING = "convolution (the network cannot be traced)"
@@ -54,7 +55,9 @@ def calls_of(module: nn.Module, input_size: tuple[int, int]) -> list[Called]:
         with torch.inference_mode():
             module.eval()(torch.zeros(2, 3, *input_size))
     except Exception as error:  # whatever the network's own code does
-        raise UntraceableError(f"forward of [2, 3, {input_size[0]}, {input_size[1]}]: {first_line(error)}") from error
+        raise UntraceableError(
+            f"forward of [2, 3, {input_size[0]}, {input_size[1]}]: {type_and_first_line(error)}"
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

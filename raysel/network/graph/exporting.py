@@ -10,8 +10,8 @@ import torch
 from torch import fx, nn
 from torch.export import Dim, ExportedProgram
 
-from raysel.errors import RayselError
-from raysel.network.graph.tracing import Traced, UntraceableError, calls_around, first_line, shapes_of
+from raysel.errors import RayselError, type_and_first_line
+from raysel.network.graph.tracing import Traced, UntraceableError, calls_around, shapes_of
 
 _BATCH = 2
 
@@ -29,7 +29,7 @@ def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (images,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
     except Exception as error:  # whatever the network's own code does
-        raise UntraceableError(f"torch.export: {first_line(error)}") from error
+        raise UntraceableError(f"torch.export: {type_and_first_line(error)}") from error
     return trace_program(program, input_size)
 
 
@@ -75,7 +75,7 @@ def read_program(path: str, unsafe_pickle: bool) -> ExportedProgram:
     try:
         return torch.export.load(path)
     except Exception as error:  # whatever a broken archive does to its reader
-        raise RayselError(f"{path} is no torch.export program: {first_line(error)}") from error
+        raise RayselError(f"{path} is no torch.export program: {type_and_first_line(error)}") from error
 
 
 def input_shape(program: ExportedProgram) -> tuple[int | None, ...]:

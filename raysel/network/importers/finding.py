@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,9 +15,8 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean, type_and_first_line
 from raysel.network.graph.exporting import input_shape, read_program
-from raysel.network.graph.tracing import first_line
 from raysel.network.importers import caffe, chatfield, matconvnet, torchvision
 from raysel.network.importers.chain import build
 from raysel.network.importers.initialization import seeded, uninitialized
@@ -82,7 +80,7 @@ def find_program(config: NetworkConfig) -> tuple[ExportedProgram, Preprocessing]
 def _torchvision(name: str, config: NetworkConfig) -> ImportedNetwork:
     known = torchvision.names()
     if name not in known:
-        raise RayselError(_unknown("torchvision", name, known))
+        raise RayselError(f"unknown network torchvision:{name}; {did_you_mean(name, known)}")
     weights = _required_weights(config)
     published = torchvision.is_weights_name(name, weights)
     preprocessing = torchvision.preprocessing(name, weights)
@@ -102,7 +100,7 @@ def _torchvision(name: str, config: NetworkConfig) -> ImportedNetwork:
 
 def _chatfield(name: str, config: NetworkConfig) -> ImportedNetwork:
     if name not in chatfield.NAMES:
-        raise RayselError(_unknown("chatfield", name, chatfield.NAMES))
+        raise RayselError(f"unknown network chatfield:{name}; {did_you_mean(name, chatfield.NAMES)}")
     weights = _required_weights(config)
     if weights.endswith(IMPORTED):
         found = _imported(weights, config)
@@ -136,7 +134,7 @@ def _own(package: str, name: str, config: NetworkConfig) -> ImportedNetwork:
     try:
         made = seeded(lambda: factory(**config.network_args))
     except Exception as error:  # the factory's own code
-        raise RayselError(f"{config.network} failed with {first_line(error)}") from error
+        raise RayselError(f"{config.network} failed with {type_and_first_line(error)}") from error
     module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
         raise RayselError(f"{config.network} must return a torch.nn.Module, not {type(module).__name__}")
@@ -156,9 +154,9 @@ def _attribute(package: str, name: str) -> Callable[..., Any]:
                 raise RayselError(
                     f"unknown network {package}:{name}: no module {error.name!r} on the Python path or here"
                 ) from error
-            raise RayselError(f"importing {package} failed with {first_line(error)}") from error
+            raise RayselError(f"importing {package} failed with {type_and_first_line(error)}") from error
         except Exception as error:  # the module's own code
-            raise RayselError(f"importing {package} failed with {first_line(error)}") from error
+            raise RayselError(f"importing {package} failed with {type_and_first_line(error)}") from error
     try:
         factory = attrgetter(name)(found)
     except AttributeError:
@@ -200,9 +198,3 @@ def _required_weights(config: NetworkConfig) -> str:
             "or --weights random to try it untrained"
         )
     return config.weights
-
-
-def _unknown(kind: str, name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=4, cutoff=0.4)
-    told = f"did you mean {', '.join(close)}?" if close else f"there is {', '.join(sorted(known))}"
-    return f"unknown network {kind}:{name}; {told}"
