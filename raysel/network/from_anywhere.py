@@ -1,27 +1,19 @@
-"""A network's configuration that holds in any folder: workers of a cluster that runs already are in others."""
+"""A network's configuration that is valid in any working directory: workers of a running cluster have their own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from raysel.config import NetworkConfig
+from raysel.files import absolute_if_exists
 from raysel.network.importers.finding import RANDOM
 
 
 def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
-    """`config` with the local files that it names by their absolute paths."""
+    """The configuration with absolute paths of the local files that it names."""
     preprocessing = config.preprocessing
     if preprocessing is not None:
-        preprocessing = replace(preprocessing, average_image=_absolute(preprocessing.average_image))
-    weights = config.weights if config.weights == RANDOM else _absolute(config.weights)
-    return replace(
-        config, network=_absolute(config.network) or config.network, weights=weights, preprocessing=preprocessing
-    )
-
-
-def _absolute(name: str | None) -> str | None:
-    """The absolute path of a local file; what is none, such as a URI or a network's name, as it is."""
-    if name is None or "://" in name or not Path(name).is_file():
-        return name
-    return str(Path(name).absolute())
+        average = preprocessing.average_image and absolute_if_exists(preprocessing.average_image)
+        preprocessing = replace(preprocessing, average_image=average)
+    weights = config.weights and (config.weights if config.weights == RANDOM else absolute_if_exists(config.weights))
+    return replace(config, network=absolute_if_exists(config.network), weights=weights, preprocessing=preprocessing)
