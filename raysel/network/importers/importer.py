@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean
 from raysel.network.weights import fit, read_state_dict
 
 RANDOM = "random"
@@ -63,7 +62,5 @@ def load_weights(module: nn.Module, config: NetworkConfig) -> None:
 
 def unknown_network(config: NetworkConfig, known: Iterable[str]) -> RayselError:
     """The error for a name that is not in `known`."""
-    names = sorted(known)
-    close = get_close_matches(config.network.partition(":")[2], names, n=4, cutoff=0.4)
-    hint = f"did you mean {', '.join(close)}?" if close else f"known names are {', '.join(names)}"
+    hint = did_you_mean(config.network.partition(":")[2], known)
     return RayselError(f"unknown network {config.network}; {hint}")

@@ -8,9 +8,8 @@ import torch
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
+from raysel.errors import RayselError, type_and_first_line
 from raysel.network.graph.exporting import input_shape
-from raysel.network.graph.tracing import first_line
 from raysel.network.importers.importer import ImportedNetwork
 
 
@@ -40,4 +39,4 @@ def _read(path: str, unsafe_pickle: bool) -> ExportedProgram:
     try:
         return torch.export.load(path)
     except Exception as error:  # a broken archive can raise anything
-        raise RayselError(f"{path} is not a torch.export program: {first_line(error)}") from error
+        raise RayselError(f"{path} is not a torch.export program: {type_and_first_line(error)}") from error
