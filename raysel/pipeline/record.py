@@ -5,13 +5,12 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, fields
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raysel.config import RunConfig
-from raysel.files import redact_uri
+from raysel.files import absolute_if_exists, redact_uri
 from raysel.images import DECODER, ImagesList, Source
 from raysel.network import Network, Tap
 from raysel.pipeline.derive.driver import Derived
@@ -146,9 +145,7 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
 
 def _from_anywhere(path: str | None) -> str | None:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
-    if path is None or "://" in path or not Path(path).exists():
-        return path and redact_uri(path)
-    return str(Path(path).resolve())
+    return path and redact_uri(absolute_if_exists(path))
 
 
 def _same_place(before: Any, now: Any) -> bool:

@@ -79,8 +79,8 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         images = subset(whole, options.limit, options.sample)
         if labels is not None:
             images = images.with_labels(labels)
-            if images.labelled < len(images.images):
-                reporter.say(f"labels: {images.labelled:,} of {len(images.images):,} images are in the table")
+            if images.labeled < len(images.images):
+                reporter.say(f"labels: {images.labeled:,} of {len(images.images):,} images are in the table")
         classes = class_facts(images.classes, own_classes)
         fingerprints = Fingerprints.of(config, network, images, classes)
         published = _published(folder, config, fingerprints)
