@@ -58,8 +58,7 @@ def called_modules(module: nn.Module, input_size: tuple[int, int]) -> list[Calle
         with torch.inference_mode():
             module.eval()(torch.zeros(2, 3, *input_size))
     except Exception as error:  # the network's code can raise anything
-        shape = [2, 3, *input_size]
-        raise UntraceableError(f"forward of {shape}: {type_and_first_line(error)}") from error
+        raise UntraceableError(f"forward of {[2, 3, *input_size]}: {type_and_first_line(error)}") from error
     finally:
         for handle in handles:
             handle.remove()

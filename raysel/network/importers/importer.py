@@ -1,8 +1,8 @@
-"""What an importer is, and what several of them need: a seed, weights, an error for unknown names."""
+"""What an importer is, and what several of them need: a seed and weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError, did_you_mean
+from raysel.errors import RayselError
 from raysel.network.weights import fit, read_state_dict
 
 RANDOM = "random"
@@ -58,9 +58,3 @@ def load_weights(module: nn.Module, config: NetworkConfig) -> None:
     """Loads the file of weights that `config` names, if it names one."""
     if config.weights is not None and config.weights != RANDOM:
         fit(module, read_state_dict(config.weights, config.unsafe_pickle), config.weights)
-
-
-def unknown_network(config: NetworkConfig, known: Iterable[str]) -> RayselError:
-    """The error for a name that is not in `known`."""
-    hint = did_you_mean(config.network.partition(":")[2], known)
-    return RayselError(f"unknown network {config.network}; {hint}")
