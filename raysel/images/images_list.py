@@ -167,10 +167,6 @@ def _numbered(rows: pa.Table) -> pa.Table:
 
 def _named(faults: pa.Table, names: list[str]) -> pa.Table:
     """The faults with their shard's name instead of its number, sorted."""
-    shard = (
-        pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
-        if faults.num_rows
-        else pa.array([], pa.string())
-    )
+    shard = pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
     named = pa.table([faults["key"], shard, faults["reason"]], schema=FAULTS)
     return named.sort_by([("key", "ascending"), ("shard", "ascending"), ("reason", "ascending")])
