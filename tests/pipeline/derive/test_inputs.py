@@ -35,7 +35,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
 
 @pytest.fixture(autouse=True)
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the inputs lie."""
+    """The temporary folder."""
     (tmp_path / "disk").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
     return tmp_path / "disk"
@@ -61,7 +61,7 @@ def bytes_of(images: ImagesList, ids: NDArray[np.int64]) -> int:
 def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source) -> None:
     """Also where an image is wanted twice, or none is (-1)."""
     inputs, images = inputs_of(source, places + 0.5)
-    assert inputs.places == places
+    assert inputs.prepare() == places
     wanted = np.array([[21, 3, -1], [0, 21, 20]])
     rows_of = wanted[wanted >= 0]
     expected = pixels_of(source, images, rows_of)
@@ -80,7 +80,7 @@ def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source
 
 def test_filled_ahead_in_parts_nothing_is_decoded_twice(source: Source, disk: Path) -> None:
     inputs, images = inputs_of(source, len(IDS))
-    parts = inputs.parts(inputs.places, 3)
+    parts = inputs.parts(inputs.prepare(), 3)
     assert sorted(np.concatenate(parts).tolist()) == IDS.tolist()
     assert max(map(len, parts)) <= 3
     spent = Cost()
@@ -109,7 +109,7 @@ def test_another_machine_fills_its_own_disk(source: Source) -> None:
 
 def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) -> None:
     inputs, _ = inputs_of(source, 0.5)
-    assert inputs.parts(inputs.places, 3) == []
+    assert inputs.parts(inputs.prepare(), 3) == []
     inputs.gather(IDS)
     assert not any(disk.iterdir())
 
@@ -120,12 +120,13 @@ def test_a_disk_without_space(source: Source, tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         inputs, images = inputs_of(source, len(IDS))
         (disk / "others").write_bytes(bytes(12 << 10))
-        assert 0 < inputs.places < len(IDS)
-        for part in inputs.parts(inputs.places, 3):
+        places = inputs.prepare()
+        assert 0 < places < len(IDS)
+        for part in inputs.parts(inputs.prepare(), 3):
             inputs.fill(part)
         pixels, rows, spent = inputs.gather(IDS)
         assert np.array_equal(pixels[rows], pixels_of(source, images, IDS))
-        assert spent.images_decoded == len(IDS) - inputs.places
+        assert spent.images_decoded == len(IDS) - places
         inputs.remove()
         assert [path.name for path in disk.iterdir()] == ["others"]
 
