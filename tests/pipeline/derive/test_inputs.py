@@ -1,9 +1,11 @@
-"""Decoded inputs on disk, and what happens to those that have no place there."""
+"""Decoded inputs: on disk, and decoded again where they have no place there."""
 
 from __future__ import annotations
 
+import os
 import pickle
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,18 @@ def test_another_machine_fills_its_own_disk(source: Source) -> None:
     assert spent.images_decoded == 2
     assert np.array_equal(pixels[rows], pixels_of(source, images, IDS[:2]))
     inputs.remove()
+
+
+def test_caches_of_killed_runs_are_removed_after_a_day(source: Source, disk: Path) -> None:
+    inputs, _ = inputs_of(source, len(IDS))
+    for hours in (1, 25):
+        (disk / f"raysel-inputs-{hours}").mkdir()
+        (disk / f"raysel-inputs-{hours}" / "inputs").write_bytes(b"pixels")
+        os.utime(disk / f"raysel-inputs-{hours}", (time.time() - 3600 * hours,) * 2)
+    (disk / "others").mkdir()
+    os.utime(disk / "others", (0, 0))
+    inputs.prepare()
+    assert {path.name for path in disk.iterdir()} == {"others", "raysel-inputs-1", "raysel-inputs-test"}
 
 
 def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) -> None:
