@@ -1,7 +1,15 @@
 """S3 and what speaks like it: who is asked, how patiently, and what went wrong in one line.
 
-Reads, listings and puts go through boto3: of what pyarrow's own S3 file system does, retried puts failed (pyarrow 26
-sends a body cut short), and its retries are bounded by a quota that many threads use up in one outage.
+Requests go through boto3, and `with_retries` repeats them. Other clients were tried:
+
+- pyarrow 26's own S3 file system sends a cut body when it repeats a put, and its retries share a quota that many
+  threads use up in one outage.
+- obstore 0.12.1 (object_store 0.14.2) answers a small get in a fifth of the CPU time, but cannot list a folder in which
+  one key has an empty part (``a//b.jpg``), a part ``.`` or a control character. Its ``read_timeout`` includes the time
+  that the sending takes: 20 MiB at 5 MiB/s never arrive if it is 2 s. It does not repeat a listing, or the end of a
+  multipart put, whose answer is cut off. It hangs in a forked process, and still needs boto3 for profiles and roles.
+- s3fs 2026.9.0 needs aiobotocore, whose latest version (3.10.0) excludes the botocore of boto3 1.44, and repeats a
+  failed request a number of times, not for a time.
 """
 
 from __future__ import annotations
@@ -22,7 +30,7 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 20.0
 CONTACT_S = 5.0
-"""How long the first contact may be retried: a wrong endpoint is to be told within seconds."""
+"""How long the first contact may be retried: a wrong endpoint must fail within seconds."""
 CONNECTIONS = 32
 """In a process's pool."""
 
@@ -78,7 +86,7 @@ def parse_s3(uri: str) -> tuple[S3Settings, str]:
         try:
             values[name] = text if name == "region" else text == "true" if kinds[name] == "bool" else float(text)
         except ValueError:
-            raise RayselError(f"{name} in the query of an S3 URI is no number: {text!r}") from None
+            raise RayselError(f"{name} in the query of an S3 URI is not a number: {text!r}") from None
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     if user:
         values |= {"access_key": unquote(user), "secret_key": unquote(password)}
@@ -105,7 +113,7 @@ def _client(settings: S3Settings, environment: tuple[tuple[str, str], ...]) -> A
     config = Config(
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
-        retries={"total_max_attempts": 1},  # `patiently` sends again
+        retries={"total_max_attempts": 1},  # `with_retries` sends again
         max_pool_connections=CONNECTIONS,
         signature_version=UNSIGNED if settings.anonymous else None,
         s3={"addressing_style": "path" if own_endpoint else "auto"},
@@ -165,7 +173,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def as_os_error(error: Exception) -> Exception:
-    """What a file system is expected to raise. Faults that are no store's are left as they are."""
+    """The exception that a file system is expected to raise. Errors that do not come from the store are unchanged."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ClientError):

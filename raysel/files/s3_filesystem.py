@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,27 +13,18 @@ import pyarrow as pa
 from pyarrow import fs
 
 from raysel.files.s3_client import S3Settings, client, with_retries
-from raysel.files.s3_streams import BLOCK_BYTES, ObjectReader, ObjectStat, ObjectWriter
+from raysel.files.s3_streams import BLOCK_BYTES, ObjectReader
 
 PART_BYTES = 64 << 20
 """Longer files are put in parts of this length: S3 takes 5 GB at once."""
 _CHUNK_BYTES = 1 << 18
 
 
+@dataclass(frozen=True)
 class S3Files(fs.FileSystemHandler):
     """What `pyarrow.fs` asks of a file system. Paths are ``bucket/key``. It travels; connections stay."""
 
-    def __init__(self, settings: S3Settings) -> None:
-        self.settings = settings
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, S3Files) and self.settings == other.settings
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self.settings)
+    settings: S3Settings
 
     def get_type_name(self) -> str:
         """As pyarrow's own."""
@@ -41,10 +34,10 @@ class S3Files(fs.FileSystemHandler):
         """Without a slash at its end."""
         return path.rstrip("/")
 
-    def stat(self, path: str) -> ObjectStat:
-        """Size and etag of an object. FileNotFoundError if there is none."""
+    def stat(self, path: str) -> tuple[int, str]:
+        """(bytes, etag) of an object. FileNotFoundError if there is none."""
         answer = self._ask("head_object", path)
-        return ObjectStat(int(answer["ContentLength"]), answer["ETag"].strip('"'))
+        return int(answer["ContentLength"]), answer["ETag"].strip('"')
 
     def get_file_info(self, paths: list[str]) -> list[fs.FileInfo]:
         """A name is a file if it is an object's, a folder if objects lie below it."""
@@ -52,10 +45,9 @@ class S3Files(fs.FileSystemHandler):
 
     def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
         """Files, and where the listing is not recursive folders, below a folder."""
-        bucket, key = _split(selector.base_dir)
-        prefix = f"{key}/" if key else ""
+        bucket, _ = _split(selector.base_dir)
         found: list[fs.FileInfo] = []
-        for page in self._pages(bucket, prefix, "" if selector.recursive else "/"):
+        for page in self._pages(selector.base_dir, Delimiter="" if selector.recursive else "/"):
             found += [_file(bucket, each) for each in page.get("Contents", []) if not each["Key"].endswith("/")]
             folders = (each["Prefix"].rstrip("/") for each in page.get("CommonPrefixes", []))
             found += [fs.FileInfo(f"{bucket}/{folder}", fs.FileType.Directory) for folder in folders]
@@ -65,39 +57,20 @@ class S3Files(fs.FileSystemHandler):
 
     def open_input_file(self, path: str) -> pa.NativeFile:
         """For reading at any offset. FileNotFoundError if there is no such object."""
-        stat = self.stat(path)
-        return pa.PythonFile(ObjectReader(self, path, stat), mode="r")
+        return self._reader(path, *self.stat(path))
 
     def open_input_stream(self, path: str) -> pa.NativeFile:
         """For reading from the front; one request where the object is short."""
-        first, stat = self._first_block(path)
-        return pa.PythonFile(ObjectReader(self, path, stat, first), mode="r")
-
-    def read_range(self, path: str, start: int, length: int, etag: str | None = None) -> bytes:
-        """Exactly these bytes. What was lost in the middle is asked for again from there.
-
-        Raises:
-            OSError: fewer bytes are there, or the object is no longer the one with this etag.
-        """
-        got: list[bytes] = []
-        while (before := _total(got)) < length:
-            with_retries(lambda: self._receive(path, start, length, etag, got), self.settings.retry_for)
-            if _total(got) == before:
-                raise OSError(f"the object ends before byte {start + length}")
-        return b"".join(got)
+        return self._reader(path, *self._first_block(path))
 
     def put_file(self, local: Path, path: str) -> None:
         """Make a local file an object: whole, or not there at all."""
+        size = local.stat().st_size
         with local.open("rb") as stream:
-            self.put(stream, local.stat().st_size, path)
-
-    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        """For writing; the object appears when the stream is closed. Prefer `put_file`."""
-        return pa.PythonFile(ObjectWriter(self, path), mode="w")
-
-    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        """Not to be had in S3."""
-        raise NotImplementedError("objects cannot be appended to")
+            if size > PART_BYTES:
+                self._put_parts(stream, size, path)
+            else:
+                self._ask("put_object", path, Body=stream.read())
 
     def create_dir(self, path: str, recursive: bool) -> None:
         """Nothing: in a bucket a folder is there as soon as something is in it."""
@@ -106,98 +79,91 @@ class S3Files(fs.FileSystemHandler):
         """Remove an object; nothing happens where there is none."""
         self._ask("delete_object", path)
 
-    def delete_dir(self, path: str) -> None:
-        """Remove all objects below a folder."""
-        self.delete_dir_contents(path, True)
-
     def delete_dir_contents(self, path: str, missing_dir_ok: bool = False) -> None:
         """Remove all objects below a folder."""
-        bucket, key = _split(path)
-        prefix = f"{key}/" if key else ""
-        for page in self._pages(bucket, prefix, ""):
+        bucket, _ = _split(path)
+        for page in self._pages(path):
             for each in page.get("Contents", []):
                 self._ask("delete_object", f"{bucket}/{each['Key']}")
 
-    def delete_root_dir_contents(self) -> None:
-        """Never."""
-        raise NotImplementedError("all buckets at once are not removed")
+    def _refuse(self, *_: Any) -> Any:
+        """What `pyarrow.fs` wants to be defined and raysel never asks for."""
+        raise NotImplementedError
 
-    def move(self, src: str, dest: str) -> None:
-        """Copy and remove."""
-        self.copy_file(src, dest)
-        self.delete_file(src)
+    copy_file = move = delete_dir = delete_root_dir_contents = open_output_stream = open_append_stream = _refuse
 
-    def copy_file(self, src: str, dest: str) -> None:
-        """Inside the store."""
-        bucket, key = _split(src)
-        self._ask("copy_object", dest, CopySource={"Bucket": bucket, "Key": key})
+    def _reader(self, path: str, size: int, etag: str, first: bytes = b"") -> pa.NativeFile:
+        """Every read is of the version with this etag."""
+        reader = ObjectReader(lambda start, length: self._read_range(path, start, length, etag), size, first)
+        return pa.PythonFile(reader, mode="r")
 
     def _ask(self, operation: str, path: str, **options: Any) -> Any:
         bucket, key = _split(path)
         call = getattr(client(self.settings), operation)
         return with_retries(lambda: call(Bucket=bucket, Key=key, **options), self.settings.retry_for)
 
-    def _pages(self, bucket: str, prefix: str, delimiter: str) -> Iterator[dict[str, Any]]:
-        token: str | None = ""
-        while token is not None:
-            page = self._list(bucket, prefix, Delimiter=delimiter, **({"ContinuationToken": token} if token else {}))
-            yield page
-            token = page.get("NextContinuationToken")
-
-    def _list(self, bucket: str, prefix: str, **options: Any) -> dict[str, Any]:
+    def _pages(self, folder: str, **options: Any) -> Iterator[dict[str, Any]]:
+        """The pages of a listing of what lies below a folder."""
+        bucket, key = _split(folder)
+        options |= {"Bucket": bucket, "Prefix": f"{key}/" if key else ""}
         call = client(self.settings).list_objects_v2
-        return with_retries(lambda: call(Bucket=bucket, Prefix=prefix, **options), self.settings.retry_for)
+        while True:
+            page = with_retries(lambda: call(**options), self.settings.retry_for)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            options["ContinuationToken"] = page["NextContinuationToken"]
 
     def _info(self, path: str) -> fs.FileInfo:
-        bucket, key = _split(path)
+        _, key = _split(path)
         if key:
-            try:
-                answer = self._ask("head_object", path)
-            except FileNotFoundError:
-                pass
-            else:
-                return fs.FileInfo(
-                    path, fs.FileType.File, size=int(answer["ContentLength"]), mtime=answer["LastModified"]
-                )
-        prefix = f"{key}/" if key else ""
-        below = self._list(bucket, prefix, MaxKeys=1)
+            with suppress(FileNotFoundError):
+                return fs.FileInfo(path, fs.FileType.File, size=self.stat(path)[0])
+        below = next(self._pages(path, MaxKeys=1))
         return fs.FileInfo(path, fs.FileType.Directory if below.get("KeyCount") or not key else fs.FileType.NotFound)
 
-    def _first_block(self, path: str) -> tuple[bytes, ObjectStat]:
+    def _first_block(self, path: str) -> tuple[int, str, bytes]:
+        """(bytes, etag) of an object, and its first bytes."""
         bucket, key = _split(path)
 
-        def ask() -> tuple[bytes, ObjectStat]:
+        def ask() -> tuple[int, str, bytes]:
             try:
                 answer = client(self.settings).get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BLOCK_BYTES - 1}")
             except client(self.settings).exceptions.ClientError as error:
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 416:
                     raise
-                return b"", self.stat(path)  # an empty object has no first byte
+                return *self.stat(path), b""  # an empty object has no first byte
             with answer["Body"] as body:
                 content = body.read()
             size = answer.get("ContentRange", f"/{len(content)}").rpartition("/")[2]
-            return content, ObjectStat(int(size), answer["ETag"].strip('"'))
+            return int(size), answer["ETag"].strip('"'), content
 
         return with_retries(ask, self.settings.retry_for)
 
-    def _receive(self, path: str, start: int, length: int, etag: str | None, got: list[bytes]) -> None:
-        """Append to `got` what is missing of a range; it keeps what came before a fault."""
-        there = _total(got)
-        if there == length:
-            return  # the fault came after the last byte
-        bucket, key = _split(path)
-        options = {"IfMatch": f'"{etag}"'} if etag else {}
-        asked = f"bytes={start + there}-{start + length - 1}"
-        answer = client(self.settings).get_object(Bucket=bucket, Key=key, Range=asked, **options)
-        with answer["Body"] as body:
-            while chunk := body.read(_CHUNK_BYTES):
-                got.append(chunk)
+    def _read_range(self, path: str, start: int, length: int, etag: str) -> bytes:
+        """Exactly these bytes. What was lost in the middle is asked for again from there.
 
-    def put(self, stream: IO[bytes], size: int, path: str) -> None:
-        """Make `size` bytes of a stream an object: whole, or not there at all."""
-        if size <= PART_BYTES:
-            self._ask("put_object", path, Body=stream.read())
-            return
+        Raises:
+            OSError: fewer bytes are there, or the object is no longer the one with this etag.
+        """
+        bucket, key = _split(path)
+        got = io.BytesIO()
+
+        def receive() -> None:
+            if got.tell() == length:
+                return  # the fault came after the last byte
+            missing = f"bytes={start + got.tell()}-{start + length - 1}"
+            answer = client(self.settings).get_object(Bucket=bucket, Key=key, Range=missing, IfMatch=f'"{etag}"')
+            with answer["Body"] as body:
+                while chunk := body.read(_CHUNK_BYTES):
+                    got.write(chunk)
+
+        with_retries(receive, self.settings.retry_for)
+        if got.tell() < length:
+            raise OSError(f"the object ends before byte {start + length}")
+        return got.getvalue()
+
+    def _put_parts(self, stream: IO[bytes], size: int, path: str) -> None:
         upload = self._ask("create_multipart_upload", path)["UploadId"]
         try:
             parts: list[dict[str, Any]] = []
@@ -216,12 +182,8 @@ class S3Files(fs.FileSystemHandler):
             self._ask("complete_multipart_upload", path, UploadId=upload, MultipartUpload={"Parts": parts})
         except OSError as error:
             # The first request was done, its answer was lost, and the second found nothing left to do.
-            if "NoSuchUpload" not in str(error) or self.stat(path).size != size:
+            if "NoSuchUpload" not in str(error) or self.stat(path)[0] != size:
                 raise
-
-
-def _total(parts: list[bytes]) -> int:
-    return sum(len(part) for part in parts)
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,45 +1,27 @@
-"""Objects of a bucket as Python files."""
+"""An object of a bucket as a Python file."""
 
 from __future__ import annotations
 
 import io
-import tempfile
-from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from collections.abc import Callable
 
 BLOCK_BYTES = 8 << 20
 """A stream is read in ranges of this length."""
-_IN_MEMORY_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class ObjectStat:
-    """What a store says of an object."""
-
-    size: int
-    """Bytes."""
-    etag: str
-    """Changes when the content does."""
-
-
-class Objects(Protocol):
-    """What the files need of a store; see `S3Files`."""
-
-    def read_range(self, path: str, start: int, length: int, etag: str | None = None) -> bytes:
-        """Exactly these bytes."""
-
-    def put(self, stream: IO[bytes], size: int, path: str) -> None:
-        """Make `size` bytes of a stream an object."""
 
 
 class ObjectReader(io.RawIOBase):
-    """An object as a Python file: every read is a range get of the version that was there when it was opened."""
+    """An object as a Python file.
 
-    def __init__(self, files: Objects, path: str, stat: ObjectStat, first: bytes = b"") -> None:
-        self._files, self._path, self._stat = files, path, stat
-        self._block, self._block_start = first, 0
-        self._streamed = bool(first)
-        self._position = 0
+    Args:
+        read_range: returns the bytes at (start, length).
+        size: of the object, in bytes.
+        first: its first bytes, if they are here already: then what follows is read in blocks of `BLOCK_BYTES`, for
+            reading from the front. Without them every read is a request of its own.
+    """
+
+    def __init__(self, read_range: Callable[[int, int], bytes], size: int, first: bytes = b"") -> None:
+        self._read_range, self._size, self._position = read_range, size, 0
+        self._block, self._block_start, self._streamed = first, 0, bool(first)
 
     def readable(self) -> bool:
         return True
@@ -50,62 +32,24 @@ class ObjectReader(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def size(self) -> int:
-        """Of the object, in bytes."""
-        return self._stat.size
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._stat.size}[whence]
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._stat.size - self._position)
-        length = left if size is None or size < 0 else min(size, left)
+        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
         parts = []
-        while length:
-            part = self._some(length)
-            self._position += len(part)
-            length -= len(part)
-            parts.append(part)
+        while self._position < end:
+            parts.append(self._some(end - self._position))
+            self._position += len(parts[-1])
         return b"".join(parts)
 
-    def readinto(self, buffer: Any) -> int:
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
     def _some(self, length: int) -> bytes:
-        """At most `length` bytes from here on; a stream is fetched block by block."""
+        """At most `length` bytes from here on."""
         if not self._streamed:
-            return self._files.read_range(self._path, self._position, length, self._stat.etag)
+            return self._read_range(self._position, length)
         at = self._position - self._block_start
         if not 0 <= at < len(self._block):
-            block = min(BLOCK_BYTES, self._stat.size - self._position)
-            self._block = self._files.read_range(self._path, self._position, block, self._stat.etag)
+            self._block = self._read_range(self._position, min(BLOCK_BYTES, self._size - self._position))
             self._block_start, at = self._position, 0
         return self._block[at : at + length]
-
-
-class ObjectWriter(io.RawIOBase):
-    """Gathers what is written and puts it as one object when closed."""
-
-    def __init__(self, files: Objects, path: str) -> None:
-        self._files, self._path = files, path
-        self._draft = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._draft.write(data)
-
-    def tell(self) -> int:
-        return self._draft.tell()
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            with self._draft as draft:
-                size = draft.tell()
-                draft.seek(0)
-                self._files.put(draft, size, self._path)

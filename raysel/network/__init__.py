@@ -1,10 +1,13 @@
-"""A network as raysel sees it: loaded, traced, tapped, with the receptive field of every tap."""
+"""A network as raysel sees it: imported, traced into a graph, and read at taps whose receptive fields are known.
 
-from raysel.network.from_anywhere import with_absolute_paths
-from raysel.network.loading import load
-from raysel.network.memory import keep_freed_memory
+`load` builds a `Network` from its configuration: `importers` find the module with its weights, `graph` traces it,
+`taps` chooses where it is read, and `receptive_field` computes what each tap sees. `Network.run` then shows the map of
+each tap for a batch of images, and `peaks` gives the activations of its neurons.
+"""
+
+from raysel.network.forward import keep_freed_memory, peaks
+from raysel.network.loading import load, with_absolute_paths
 from raysel.network.network import Network, Tap
-from raysel.network.peak import peaks
-from raysel.network.receptive_field.effective import effective_receptive_fields
+from raysel.network.receptive_field.effective_receptive_field import effective_receptive_fields
 
 __all__ = ["Network", "Tap", "effective_receptive_fields", "keep_freed_memory", "load", "peaks", "with_absolute_paths"]

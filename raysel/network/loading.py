@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import nn
-from torch.export import ExportedProgram
 
-from raysel.config import NetworkConfig, Preprocessing
+from raysel.config import NetworkConfig
 from raysel.errors import RayselError
-from raysel.network.average import with_average
-from raysel.network.forward import GraphForward
+from raysel.files import absolute_if_exists
+from raysel.marks import map_paths
+from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
 from raysel.network.graph.tracing import Traced, UntraceableError, trace
-from raysel.network.hooks import READING, HookedForward, calls_of, chosen
-from raysel.network.importers.finding import find, find_program
-from raysel.network.network import Forward, Network, Tap
+from raysel.network.graph_forward import GraphForward
+from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules
+from raysel.network.importers.importer import RANDOM, ImportedNetwork
+from raysel.network.importers.registry import import_network
+from raysel.network.network import Network, Tap
+from raysel.network.preprocessing import with_average_image
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.network.taps import find_tap_points, no_match
 from raysel.network.weights import digest
@@ -25,83 +26,75 @@ Size = tuple[int, int]
 
 
 def load(config: NetworkConfig) -> Network:
-    """Builds, loads, traces and taps the network that `config` names.
+    """Imports, traces and taps the network that `config` names.
 
-    It is traced with torch.fx, else with torch.export; where neither can follow its code, its convolutions are read at
-    their own outputs, and `Tap.reading` says so.
+    It is traced with torch.fx, or with torch.export if torch.fx cannot follow its code. If neither can, its
+    convolutions are read at their own outputs, and `Tap.reading` says so.
 
     Raises:
-        RayselError: unknown network; weights that do not fit, with the first few keys; a pickle with code in it; layer
-            globs that match nothing; a network that does not take images of its input size.
+        RayselError: the network is unknown, its weights are missing, do not fit or need code to be read, a glob matches
+            no layer, or the network does not take images of its input size.
     """
-    source: nn.Module | ExportedProgram
-    if config.network.endswith(".pt2"):
-        source, preprocessing = find_program(config)
-        module: nn.Module = source.module()
-        classes: tuple[str, ...] = ()
-    else:
-        module, preprocessing, classes = find(config)
-        source = module
-    preprocessing, average = with_average(config.preprocessing or preprocessing)
-    size = _input_size(config, preprocessing)
+    imported = import_network(config)
+    preprocessing, average_image = with_average_image(config.preprocessing or imported.preprocessing)
     try:
-        taps, forward = _tapped(config, source, size)
+        size = preprocessing.input_size
+    except ValueError as error:
+        raise RayselError(f"{config.network}: {error}") from error
+    try:
+        taps, forward = _tap(config, imported, size)
     except UntraceableError as error:
         raise RayselError(
             f"{config.network} does not take images of {size[0]} x {size[1]} pixels, three channels: {error}"
         ) from error
-    return Network(config.network, preprocessing, taps, digest(module, average), forward, classes, average)
+    weights_digest = digest(imported.module, average_image)
+    return Network(config.network, preprocessing, taps, weights_digest, forward, imported.classes, average_image)
 
 
-def _input_size(config: NetworkConfig, preprocessing: Preprocessing) -> Size:
-    try:
-        return preprocessing.input_size
-    except ValueError as error:
-        raise RayselError(f"{config.network}: {error}") from error
+def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
+    """`config` with absolute paths of its local files, for processes in another working directory."""
+    return map_paths(config, lambda path: path if path == RANDOM else absolute_if_exists(path))
 
 
-def _tapped(config: NetworkConfig, source: nn.Module | ExportedProgram, size: Size) -> tuple[tuple[Tap, ...], Forward]:
-    if isinstance(source, ExportedProgram):
-        return _from_graph(config, trace_program(source, size), size)
-    tracers: tuple[Callable[[nn.Module, Size], Traced], ...] = (trace, trace_by_export)
-    for tracer in tracers:
+def _tap(config: NetworkConfig, imported: ImportedNetwork, size: Size) -> tuple[tuple[Tap, ...], Forward]:
+    traced = _trace(imported, size)
+    return _tap_modules(config, imported.module, size) if traced is None else _tap_graph(config, traced, size)
+
+
+def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
+    """The network's graph; None if no tracer can follow its code."""
+    if imported.program is not None:
+        return trace_program(imported.program, size)
+    for tracer in (trace, trace_by_export):
         try:
-            traced = tracer(source, size)
+            return tracer(imported.module, size)
         except UntraceableError:
             continue
-        return _from_graph(config, traced, size)
-    return _from_hooks(config, source, size)
+    return None
 
 
-def _from_graph(config: NetworkConfig, traced: Traced, size: Size) -> tuple[tuple[Tap, ...], Forward]:
-    places = find_tap_points(traced, config.layers, config.tap)
+def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> tuple[tuple[Tap, ...], Forward]:
     fields = TensorReceptiveFields(traced, size)
+    points = find_tap_points(traced, config.layers, config.tap)
     taps = []
-    for place in places:
-        shape = traced.tensor_shape(place.node) or ()
-        field = fields.receptive_field(place.node)
-        taps.append(Tap(place.layer, shape[1], _map_size(shape), field, place.reading, place.depth))
-    return tuple(taps), GraphForward(traced, [place.node for place in places])
+    for point in points:
+        shape = traced.tensor_shape(point.node) or ()
+        field = fields.receptive_field(point.node)
+        taps.append(Tap(point.layer, shape[1], _map_size(shape), field, point.reading, point.depth))
+    return tuple(taps), GraphForward(traced, [point.node for point in points])
 
 
-def _from_hooks(config: NetworkConfig, module: nn.Module, size: Size) -> tuple[tuple[Tap, ...], Forward]:
-    called = calls_of(module, size)
-    calls = chosen(called, config.layers)
-    if not calls:
+def _tap_modules(config: NetworkConfig, module: nn.Module, size: Size) -> tuple[tuple[Tap, ...], Forward]:
+    called = called_modules(module, size)
+    chosen = choose_modules(called, config.layers)
+    if not chosen:
         raise RayselError(no_match(" ".join(config.layers), [call.name for call in called if call.convolution]))
     whole = ReceptiveField(size=max(size), stride=0.0, offset=0.0, input_size=size, exact=False)
-    taps = tuple(
-        Tap(
-            call.name,
-            call.shape[1],
-            _map_size(call.shape),
-            whole,
-            READING if call.convolution else "output (the network cannot be traced)",
-            depth,
-        )
-        for call, depth in calls
-    )
-    return taps, HookedForward(module, [tap.layer for tap in taps])
+    taps = []
+    for call, depth in chosen:
+        reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced)"
+        taps.append(Tap(call.name, call.shape[1], _map_size(call.shape), whole, reading, depth))
+    return tuple(taps), HookedForward(module, [tap.layer for tap in taps])
 
 
 def _map_size(shape: tuple[int, ...]) -> Size:

@@ -1,64 +1,47 @@
-"""A network with its taps: pixels in, one map per tap out, in the order of the graph."""
+"""A network with its taps: pixels in, one map per tap out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
-from raysel.network.normalize import Normalize
+from raysel.network.forward import Forward, Visit
+from raysel.network.preprocessing import Normalization
 from raysel.neurons import ReceptiveField
-
-Visit = Callable[[int, torch.Tensor], None]
-"""Called with a tap's number and its map, float32[B, C, h, w]."""
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A place of the network that is read; each of its channels is a neuron."""
+    """A place where the network is read; each channel there is a neuron."""
 
     layer: str
-    """Name of the module: of the convolution, or of what was named instead. A module's second call is ``name#2``."""
+    """Name of the convolution's module, or of the module that was named instead; its second call is ``name#2``."""
     channels: int
     map_size: tuple[int, int]
-    """(rows, columns) of its map; (1, 1) for a fully connected layer."""
+    """(rows, columns) of the map; (1, 1) for a fully connected layer."""
     receptive_field: ReceptiveField
     reading: str
-    """Where the map is read, for people: ``relu``, ``batch norm + silu``, ``convolution``."""
+    """The operation that is read, for people: ``relu``, ``batch norm + silu``, ``convolution``."""
     depth: int
-    """How many convolutions come before this one in the graph, chosen or not."""
-
-
-class Forward(Protocol):
-    """Runs a network up to its last tap."""
-
-    @property
-    def digest(self) -> str:
-        """sha256 (hex) of what it computes, the weights not counted."""
-
-    def to(self, device: str) -> None:
-        """Moves the weights."""
-
-    def __call__(self, inputs: torch.Tensor, visit: Visit) -> None:
-        """Runs float32[B, 3, H, W] (normalised) and hands each tap's map to `visit` as soon as it is there."""
+    """Number of convolutions before it in the graph, chosen or not."""
 
 
 class Network:
     """A loaded network; see `raysel.network.load`.
 
     Attributes:
-        name: as it was asked for.
+        name: as in the configuration.
         preprocessing: from an image file to the network's input.
-        taps: the chosen taps, in the order of the graph.
-        weights_digest: sha256 (hex) over names, dtypes, shapes and bytes of the state dict, in order of the names; and
-            of the average image, if preprocessing names one.
-        graph_digest: sha256 (hex) over the operations up to the last tap, with their settings: what tells networks of
-            the same weights apart.
-        classes: names of the network's outputs, where its source has them.
+        taps: in the order of the graph.
+        weights_digest: sha256 (hex) over names, dtypes, shapes and bytes of the state dict, in order of the names, and
+            over the average image if preprocessing names one.
+        graph_digest: sha256 (hex) over the operations up to the last tap with their settings, in which networks with
+            the same weights may differ.
+        classes: names of the network's outputs, if its origin has them.
     """
 
     def __init__(
@@ -69,7 +52,7 @@ class Network:
         weights_digest: str,
         forward: Forward,
         classes: tuple[str, ...] = (),
-        average: NDArray | None = None,
+        average_image: NDArray[np.float32] | None = None,
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
@@ -78,7 +61,7 @@ class Network:
         self.graph_digest = forward.digest
         self.classes = classes
         self._forward = forward
-        self._normalize = Normalize(preprocessing, average)
+        self._normalize = Normalization(preprocessing, average_image)
 
     def to(self, device: str) -> Network:
         """Moves the weights to `device` (``cpu``, ``cuda``, ``cuda:1``); returns the same network."""
@@ -87,21 +70,21 @@ class Network:
         return self
 
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8[B, H, W, 3] RGB to the network's input, float32[B, 3, H, W] on its device."""
+        """uint8 [B, H, W, 3] RGB to the network's input, float32 [B, 3, H, W] on its device."""
         return self._normalize(pixels)
 
     def forward(self, inputs: torch.Tensor, visit: Visit) -> None:
-        """As `run`, from the network's input on; with gradients where the caller has them on."""
+        """Like `run`, but for normalized images, and with gradients if the caller has enabled them."""
         self._forward(inputs, visit)
 
     def run(self, pixels: torch.Tensor, visit: Visit) -> None:
         """Runs a batch up to the last tap.
 
         Args:
-            pixels: uint8[B, H, W, 3], RGB as decoded, H and W the preprocessing's input size, on any device.
-            visit: called once per tap with its number in `taps` and its map, float32[B, C, h, w] on the network's
-                device (a 2-d output comes as [B, C, 1, 1]), the moment the tap has been computed. A later operation may
-                write into the same memory: take what is needed before returning, keep no reference.
+            pixels: uint8 [B, H, W, 3], RGB, of the preprocessing's input size, on any device.
+            visit: called once per tap, as soon as the tap is computed, with its number in `taps` and its map, float32
+                [B, C, h, w] on the network's device; a vector comes as [B, C, 1, 1]. Later operations may overwrite
+                the map's memory, so `visit` must not keep a reference to it.
         """
         with torch.inference_mode():
             self.forward(self.normalize(pixels), visit)

@@ -1,10 +1,9 @@
-"""The paper's objects: rankings, crops, the neuron feature."""
+"""The objects of the paper: rankings and their merge, crops, and the neuron feature. Plain NumPy."""
 
 from raysel.neurons.crops import CropCutter, Crops, reduction_factor
 from raysel.neurons.feature import NeuronFeature, neuron_features
-from raysel.neurons.keys import MAX_IMAGES, activations_of
-from raysel.neurons.keys import pack as candidate_keys
-from raysel.neurons.merging import fold, fold_into, merge, select, thin
+from raysel.neurons.keys import MAX_IMAGES, activations_of, candidate_keys
+from raysel.neurons.merging import fold_into, keep_top, merge, select
 from raysel.neurons.pictures import (
     contact_sheets,
     cut_sheet,
@@ -31,12 +30,11 @@ __all__ = [
     "decode_picture",
     "encode_sheet",
     "feature_png",
-    "fold",
     "fold_into",
+    "keep_top",
     "merge",
     "neuron_features",
     "reduction_factor",
     "select",
     "sheet_boxes",
-    "thin",
 ]

@@ -1,10 +1,8 @@
-"""One 64-bit key per (activation, image): ascending keys are a ranking's order.
+"""One 64-bit key per activation and image: sorted by ascending key, images are in the order of a ranking.
 
-The high half falls with the activation, the low half is ``mix32(image id)``: so one integer sort ranks by activation,
-highest first, and breaks ties by a fixed shuffle of the images (design, sec. 1: ReLU6 networks have hundreds of images
-at exactly 6.0, and ties by file order would be ties by class). Both halves can be read back.
-
-A key has room for 2**32 image ids, so an index holds at most `MAX_IMAGES` images.
+The high half of a key falls as the activation rises, and the low half is `mix32` of the image id. One integer sort
+therefore ranks by activation, highest first, and breaks ties by a fixed shuffle of the images. Ties are common: with
+ReLU6, hundreds of images have exactly 6.0, and breaking ties by image id would favor the first classes.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-"""The key of no entry. It follows every real key: a real key's high half is below 2**31, since activations are > 0."""
+"""Key of an empty entry. It follows every other key: activations are > 0, so that their high halves are below 2**31."""
 
 MAX_IMAGES = 1 << 32
 """The low half of a key can number this many images."""
@@ -26,7 +24,7 @@ _POSITIVE = np.uint32(0x7FFF_FFFF)
 
 
 def mix32(ids: NDArray[np.integer]) -> NDArray[np.uint32]:
-    """A fixed bijection of 32 bits that scatters neighbouring ids (multiply and xor-shift with published constants).
+    """Scatter image ids by the bijection lowbias32.
 
     Args:
         ids: integers in [0, 2**32), any shape.
@@ -54,38 +52,38 @@ def unmix32(mixed: NDArray[np.integer]) -> NDArray[np.uint32]:
     return x
 
 
-def ranks(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which activations may enter a ranking: finite and above zero (design, sec. 1)."""
+def can_rank(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """True for activations that may enter a ranking: finite and above zero."""
     return np.isfinite(activations) & (activations > 0)
 
 
-def pack(activations: NDArray[np.float32], ids: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """Keys of (activation, image id) pairs.
+def candidate_keys(activations: NDArray[np.float32], ids: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Keys of pairs of activation and image id.
 
     Args:
-        activations: float32, finite and > 0 (see `ranks`): their bits, read as an integer, rise with the value.
+        activations: float32, all of which satisfy `can_rank`. Their bits, read as integers, rise with their values.
         ids: integers in [0, 2**32), broadcast against `activations`.
 
     Returns:
-        uint64: smaller means earlier in the ranking.
+        uint64; a smaller key is earlier in the ranking.
     """
     falling = _POSITIVE - np.ascontiguousarray(activations, dtype=np.float32).view(np.uint32)
     return (falling.astype(np.uint64) << _HALF) | mix32(ids).astype(np.uint64)
 
 
 def activations_of(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """The activations in `keys`, float32; 0 where a key is EMPTY."""
+    """The activations in `keys`, float32 of the same shape; 0 where a key is EMPTY."""
     falling = (keys >> _HALF).astype(np.uint32)
     return np.where(keys == EMPTY, np.uint32(0), _POSITIVE - falling).astype(np.uint32).view(np.float32)
 
 
 def mixed_ids_of(keys: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """The mixed image ids in `keys`, uint32; all ones where a key is EMPTY."""
+    """The mixed image ids in `keys`, uint32 of the same shape; all ones where a key is EMPTY."""
     return (keys & _LOW).astype(np.uint32)
 
 
 def ids_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The image ids in `keys`, int64; -1 where a key is EMPTY."""
+    """The image ids in `keys`, int64 of the same shape; -1 where a key is EMPTY."""
     ids = unmix32(mixed_ids_of(keys)).astype(np.int64)
     ids[keys == EMPTY] = -1
     return ids

@@ -1,9 +1,9 @@
-"""The merge of rankings: the algebra that makes a run's result independent of the cluster's luck.
+"""The merge of rankings, which makes the result independent of the order in which images are scanned.
 
-Rankings form a semilattice: `merge` is associative, commutative and idempotent, also when copies of one image differ in
-the last bits (an actor died and the batch ran again elsewhere). For one image the largest activation is kept, then the
-first position; then the entries are ordered; then cut at the depth. In that order: if an image is cut, `depth` others
-outrank it, and keeping the largest only raises them (design, sec. 3).
+Rankings are a semilattice: `merge` is associative, commutative and idempotent, also if two copies of an image differ
+in the last bits (an actor died, and its batch ran again on another machine). For each image the largest activation is
+kept, then the first position; then the entries are ordered; then they are cut at the depth. The order of these steps
+matters: an image is only cut if `depth` others outrank it, and keeping the largest activation can only raise those.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from raysel.neurons.keys import EMPTY
 from raysel.neurons.ranking import Candidates, Rankings
 
 _BLOCK_NEURONS = 256
-"""Neurons that are folded at once: their entries stay in a core's cache."""
+"""Neurons that are merged at a time: their entries stay in a core's cache."""
 
 Map = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 
@@ -29,79 +29,84 @@ def select(
     activations: NDArray[np.float32],
     positions: NDArray[np.integer],
     ids: NDArray[np.integer],
-    floors: NDArray[np.uint64],
+    cutoffs: NDArray[np.uint64],
 ) -> Candidates:
-    """The candidates among one batch's activations: those that may rank and do not follow their neuron's floor.
+    """The activations of a batch that may enter their neuron's ranking.
 
     Args:
         activations: float32 [images, neurons].
-        positions: integers [images, neurons].
+        positions: integers [images, neurons], ``row * columns + column`` on the layer's map.
         ids: image ids [images].
-        floors: uint64 [neurons], see `Rankings.floors`. A floor of an older state is safe, only less sharp.
+        cutoffs: uint64 [neurons], see `Rankings.cutoffs`. Those of an earlier state are safe: they let more pass.
     """
-    image, neuron = np.nonzero(_keys.ranks(activations) & (activations >= _keys.activations_of(floors)))
-    keys = _keys.pack(activations[image, neuron], ids[image])
-    enters = keys <= floors[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
+    image, neuron = np.nonzero(_keys.can_rank(activations) & (activations >= _keys.activations_of(cutoffs)))
+    keys = _keys.candidate_keys(activations[image, neuron], ids[image])
+    enters = keys <= cutoffs[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
     image, neuron, keys = image[enters], neuron[enters], keys[enters]
     return Candidates(neuron.astype(np.int32), keys, positions[image, neuron].astype(np.int32))
 
 
-def merge(*operands: Rankings) -> Rankings:
-    """The rankings over the union of what the operands have seen. All have the same shape."""
-    return _best(_side_by_side(*operands), operands[0].depth)
+def merge(*parts: Rankings, depth: int) -> Rankings:
+    """The rankings of all images that are in any of the parts, cut at `depth`.
 
-
-def fold(rankings: Rankings, candidates: Candidates) -> Rankings:
-    """`rankings` with `candidates` let in."""
-    folded = Rankings(*(column.copy() for column in rankings.columns))
-    fold_into(folded, candidates)
-    return folded
+    Args:
+        parts: of the same neurons, of any depths. Their rows need not be in order, and images may be in them twice.
+        depth: entries to keep per neuron.
+    """
+    rows = parts[0] if len(parts) == 1 else _side_by_side(parts)
+    repeated = _rows_with_repeated_images(rows)
+    if len(repeated):
+        rows = Rankings(rows.keys.copy(), rows.positions.copy())
+        single = _without_repeated_images(rows[repeated])
+        rows.keys[repeated], rows.positions[repeated] = single.keys, single.positions
+    # A row is a ranking followed by candidates, often in order: a stable sort merges such runs.
+    return _reordered(rows, np.argsort(rows.keys, axis=1, kind="stable")[:, :depth])
 
 
 def fold_into(rankings: Rankings, candidates: Candidates, each: Map = map) -> None:
-    """Let `candidates` into `rankings`, in place; costs in proportion to the neurons that have a candidate.
+    """Merge candidates into `rankings`, in place. The cost grows with the number of neurons that have candidates.
 
     Args:
-        rankings: changed.
-        candidates: of any neurons.
-        each: runs the blocks of neurons; a thread pool's ``map`` runs them beside each other.
+        rankings: changed in place.
+        candidates: of any of the neurons.
+        each: runs blocks of neurons; the ``map`` of a thread pool runs them in parallel.
     """
     groups = _ByNeuron.of(candidates)
 
-    def fold_block(groups_of_block: NDArray[np.integer]) -> None:
-        neurons = groups.neurons[groups_of_block]
-        rows = _side_by_side(rankings[neurons], groups.rows(groups_of_block))
-        rankings[neurons] = _best(rows, rankings.depth)
+    def fold_block(block: NDArray[np.integer]) -> None:
+        neurons = groups.neurons[block]
+        merged = merge(rankings[neurons], groups.rows(block), depth=rankings.depth)
+        rankings.keys[neurons], rankings.positions[neurons] = merged.keys, merged.positions
 
     for _ in each(fold_block, groups.blocks()):
         pass
 
 
-def thin(candidates: Candidates, depth: int) -> Candidates:
-    """The candidates without copies and with at most `depth` per neuron: one level of the tree, without any state."""
+def keep_top(candidates: Candidates, depth: int) -> Candidates:
+    """The candidates that can enter a ranking of this depth: each image once, and at most `depth` per neuron."""
     groups = _ByNeuron.of(candidates)
     parts = []
     for block in groups.blocks():
-        best = _best(groups.rows(block), depth)
-        filled = best.keys != EMPTY
+        top = merge(groups.rows(block), depth=depth)
+        filled = top.keys != EMPTY
         neurons = np.broadcast_to(groups.neurons[block][:, None], filled.shape)[filled]
-        parts.append(Candidates(neurons.astype(np.int32), *(column[filled] for column in best.columns)))
+        parts.append(Candidates(neurons.astype(np.int32), top.keys[filled], top.positions[filled]))
     return Candidates.concatenate(parts)
 
 
 @dataclass(frozen=True)
 class _ByNeuron:
-    """Candidates, those of a neuron together."""
+    """Candidates in groups, one per neuron."""
 
     candidates: Candidates
     order: NDArray[np.integer]
-    """[n]: the candidates, by neuron."""
+    """[n]: numbers of the candidates, sorted by neuron."""
     neurons: NDArray[np.int64]
-    """[groups]: the neurons that have any, ascending."""
+    """[groups]: the neuron of each group, ascending."""
     starts: NDArray[np.integer]
-    """[groups]: where in `order` each begins."""
+    """[groups]: where the group starts in `order`."""
     counts: NDArray[np.integer]
-    """[groups]: how many each has."""
+    """[groups]: candidates in the group."""
 
     @classmethod
     def of(cls, candidates: Candidates) -> _ByNeuron:
@@ -110,15 +115,16 @@ class _ByNeuron:
         return cls(candidates, order, neurons.astype(np.int64), starts, counts)
 
     def blocks(self) -> list[NDArray[np.integer]]:
-        """The groups, some at a time, those with about as many candidates together.
+        """Blocks of groups of about equal size.
 
-        A row is as wide as its block's longest: where images come class by class, a few neurons have hundreds.
+        The longest group determines the length of its block's rows, and when images come class by class, a few neurons
+        have hundreds of candidates.
         """
         by_count = np.argsort(self.counts, kind="stable")
         return [np.sort(by_count[first : first + _BLOCK_NEURONS]) for first in range(0, len(by_count), _BLOCK_NEURONS)]
 
     def rows(self, groups: NDArray[np.integer]) -> Rankings:
-        """The candidates of some groups, a row each, in the order in which they came."""
+        """The candidates of some groups, one row per group, in the order in which they came."""
         counts = self.counts[groups]
         row = np.repeat(np.arange(len(groups)), counts)
         column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -129,46 +135,35 @@ class _ByNeuron:
         return rows
 
 
-def _side_by_side(*parts: Rankings) -> Rankings:
-    """The entries of each neuron in all `parts` in one row, not in order."""
-    return Rankings(
-        *(np.concatenate(columns, axis=1) for columns in zip(*(part.columns for part in parts), strict=True))
-    )
+def _side_by_side(parts: Iterable[Rankings]) -> Rankings:
+    """The entries of all parts in one row per neuron, not in order."""
+    keys, positions = zip(*((part.keys, part.positions) for part in parts), strict=True)
+    return Rankings(np.concatenate(keys, axis=1), np.concatenate(positions, axis=1))
 
 
-def _best(rows: Rankings, depth: int) -> Rankings:
-    """The first `depth` entries of each row after removal of copies; rows may come in any order."""
-    copied = _rows_with_copies(rows)
-    if len(copied):
-        rows = Rankings(*(column.copy() for column in rows.columns))
-        rows[copied] = _without_copies(rows[copied])
-    # A row is a ranking, and behind it what a tree level has put in order: a merging sort only joins the two.
-    return _along(rows, np.argsort(rows.keys, axis=1, kind="stable")[:, :depth])
-
-
-def _along(rows: Rankings, order: NDArray[np.integer]) -> Rankings:
+def _reordered(rows: Rankings, order: NDArray[np.integer]) -> Rankings:
     """The entries of each row in another order, or some of them."""
-    flat = order + rows.depth * np.arange(len(order))[:, None]
-    return Rankings(*(column.ravel().take(flat) for column in rows.columns))
+    flat = order + rows.depth * np.arange(len(order))[:, None]  # np.take_along_axis is three times slower
+    return Rankings(rows.keys.ravel().take(flat), rows.positions.ravel().take(flat))
 
 
-def _rows_with_copies(rows: Rankings) -> NDArray[np.int64]:
-    """Rows in which one image stands more than once. Copies are rare, so they are only looked for here, cheaply."""
-    images = _keys.mixed_ids_of(rows.keys)
-    ones = np.iinfo(images.dtype).max
-    # One image's mixed id is all ones, as EMPTY's low half is: its copies are counted apart.
-    doubled_ones = np.count_nonzero((images == ones) & (rows.keys != EMPTY), axis=1) > 1
-    images.sort(axis=1)
-    doubled = ((images[:, 1:] == images[:, :-1]) & (images[:, 1:] != ones)).any(axis=1)
-    return np.flatnonzero(doubled | doubled_ones)
+def _rows_with_repeated_images(rows: Rankings) -> NDArray[np.int64]:
+    """Numbers of the rows with an image that is there twice. Such rows are rare, and this finds them cheaply."""
+    ids = _keys.mixed_ids_of(rows.keys)
+    # The mixed id of one image is all ones, and so is the low half of EMPTY: this image is counted on its own.
+    ones = np.iinfo(ids.dtype).max
+    repeated_ones = np.count_nonzero((ids == ones) & (rows.keys != EMPTY), axis=1) > 1
+    ids.sort(axis=1)
+    repeated = ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != ones)).any(axis=1)
+    return np.flatnonzero(repeated | repeated_ones)
 
 
-def _without_copies(rows: Rankings) -> Rankings:
-    """Of each image only the copy with the largest activation, then the first position; the others become EMPTY."""
-    rows = _along(rows, np.lexsort((rows.positions, rows.keys, _keys.mixed_ids_of(rows.keys)), axis=1))
-    images = _keys.mixed_ids_of(rows.keys)
-    again = np.zeros(images.shape, bool)
-    again[:, 1:] = (images[:, 1:] == images[:, :-1]) & (rows.keys[:, 1:] != EMPTY)
+def _without_repeated_images(rows: Rankings) -> Rankings:
+    """For each image the entry with the largest activation, then the first position; the others become EMPTY."""
+    rows = _reordered(rows, np.lexsort((rows.positions, rows.keys, _keys.mixed_ids_of(rows.keys)), axis=1))
+    ids = _keys.mixed_ids_of(rows.keys)
+    again = np.zeros(ids.shape, bool)
+    again[:, 1:] = (ids[:, 1:] == ids[:, :-1]) & (rows.keys[:, 1:] != EMPTY)
     rows.keys[again] = EMPTY
     rows.positions[again] = -1
     return rows

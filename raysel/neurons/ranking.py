@@ -1,4 +1,4 @@
-"""Rankings: of each neuron the images that activate it most, highest first; and the candidates that may enter them."""
+"""Rankings: for each neuron the images that activate it most, highest first; and candidates for them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from raysel.neurons.keys import EMPTY
 
 @dataclass(frozen=True)
 class Rankings:
-    """The rankings of many neurons, 12 bytes an entry. Rows ascend by key; no image stands twice in a row."""
+    """The rankings of several neurons, 12 bytes per entry. Keys ascend in each row, and no image is in a row twice."""
 
     keys: NDArray[np.uint64]
-    """[neurons, depth], EMPTY behind a ranking's end."""
+    """[neurons, depth], EMPTY after the last entry of a ranking."""
     positions: NDArray[np.int32]
-    """[neurons, depth]: where on the layer's map, ``row * columns + column``; -1 behind a ranking's end."""
+    """[neurons, depth]: position on the layer's map, ``row * columns + column``; -1 after the last entry."""
 
     @classmethod
     def empty(cls, neurons: int, depth: int) -> Rankings:
-        """Rankings that nothing has entered: the neutral element of the merge."""
-        shape = neurons, depth
-        return cls(np.full(shape, EMPTY), np.full(shape, -1, np.int32))
+        """Rankings without entries: the neutral element of `merge`."""
+        return cls(np.full((neurons, depth), EMPTY), np.full((neurons, depth), -1, np.int32))
 
     @classmethod
     def from_entries(
@@ -38,16 +37,11 @@ class Rankings:
         ids: NDArray[np.integer],
         positions: NDArray[np.integer],
     ) -> Rankings:
-        """From the entries one by one, each with its neuron and its rank; all arrays are [entries]."""
-        made = cls.empty(neurons, depth)
-        made.keys[neuron, rank] = _keys.pack(activations, ids)
-        made.positions[neuron, rank] = positions
-        return made
-
-    @property
-    def columns(self) -> tuple[NDArray, ...]:
-        """What an entry is made of, an array each: key and position."""
-        return self.keys, self.positions
+        """Rankings from a flat list of entries; every array is [entries]."""
+        rankings = cls.empty(neurons, depth)
+        rankings.keys[neuron, rank] = _keys.candidate_keys(activations, ids)
+        rankings.positions[neuron, rank] = positions
+        return rankings
 
     @property
     def depth(self) -> int:
@@ -55,48 +49,47 @@ class Rankings:
         return self.keys.shape[1]
 
     @property
-    def floors(self) -> NDArray[np.uint64]:
-        """Per neuron the last full key, uint64 [neurons]: no key that follows it can enter. EMPTY: everything can."""
+    def cutoffs(self) -> NDArray[np.uint64]:
+        """The last key of each full ranking, uint64 [neurons]; EMPTY for one that is not full.
+
+        No key that follows its neuron's cutoff can enter the ranking.
+        """
         return self.keys[:, -1].copy()
 
     @property
     def activations(self) -> NDArray[np.float32]:
-        """float32 [neurons, depth], 0 behind a ranking's end."""
+        """float32 [neurons, depth]; 0 after the last entry."""
         return _keys.activations_of(self.keys)
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Image ids, int64 [neurons, depth], -1 behind a ranking's end."""
+        """Image ids, int64 [neurons, depth]; -1 after the last entry."""
         return _keys.ids_of(self.keys)
 
     @property
     def relative_activations(self) -> NDArray[np.float64]:
-        """``w = a / a_max``, float64 [neurons, depth] (paper, sec. 2); 0 behind a ranking's end."""
+        """``w = a / a_max`` (paper, sec. 2), float64 [neurons, depth] in [0, 1]; 0 after the last entry."""
         activations = self.activations.astype(np.float64)
         largest = activations[:, :1]
         return np.divide(activations, largest, out=np.zeros_like(activations), where=largest > 0)
 
     def taking_part(self, n_max: int, min_relative_activation: float) -> NDArray[np.int64]:
-        """N: how many of the first `n_max` entries have ``w >= min_relative_activation`` (paper, footnote 1).
+        """N of each neuron: how many of its first `n_max` entries have at least this w (paper, footnote 1).
 
         Returns:
-            int64 [neurons], 0 where the neuron is dead.
+            int64 [neurons]; 0 for a dead neuron.
         """
         filled = self.keys[:, :n_max] != EMPTY
         return np.count_nonzero(filled & (self.relative_activations[:, :n_max] >= min_relative_activation), axis=1)
 
     def __getitem__(self, neurons: slice | NDArray[np.integer]) -> Rankings:
         """The rankings of some neurons."""
-        return Rankings(*(column[neurons] for column in self.columns))
-
-    def __setitem__(self, neurons: NDArray[np.integer], others: Rankings) -> None:
-        for mine, new in zip(self.columns, others.columns, strict=True):
-            mine[neurons] = new
+        return Rankings(self.keys[neurons], self.positions[neurons])
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Entries that may enter rankings, sparse and in any order; copies are allowed."""
+    """Entries that may enter rankings, in any order. An image may be there several times."""
 
     neurons: NDArray[np.int32]
     """[n]: row of the neuron in the rankings."""
@@ -115,7 +108,7 @@ class Candidates:
 
     @classmethod
     def concatenate(cls, parts: Iterable[Candidates]) -> Candidates:
-        """All candidates of `parts`."""
+        """The candidates of all parts."""
         parts = list(parts)
         if len(parts) < 2:
             return parts[0] if parts else cls.none()

@@ -94,7 +94,7 @@ def simulate_merge(load: MergeLoad, folder: Path, advance: Callable[[int], None]
         row = _row(random, ids, *cutoffs[0], load.depth)
         began = time.perf_counter()
         if state.take(CallResult.from_rows(row)):
-            latest = state.done, activations_of(state.rankings().floors).astype(np.float64)
+            latest = state.done, activations_of(state.rankings().cutoffs).astype(np.float64)
         spent += time.perf_counter() - began
         cutoffs.append(latest)
         advance(len(ids))

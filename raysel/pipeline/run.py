@@ -154,8 +154,8 @@ def _with_labels(images: ImagesList, labels: pa.Table | None, reporter: Reporter
     if labels is None:
         return images
     images = images.with_labels(labels)
-    if images.labelled < len(images.images):
-        reporter.say(f"labels: {images.labelled:,} of {len(images.images):,} images are in the table")
+    if images.labeled < len(images.images):
+        reporter.say(f"labels: {images.labeled:,} of {len(images.images):,} images are in the table")
     return images
 
 

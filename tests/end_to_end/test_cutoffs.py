@@ -20,7 +20,7 @@ from tests.pipeline.corpus import as_tars, corpus
 
 pytestmark = pytest.mark.ray
 NEURONS = 3
-NONE = Rankings.empty(NEURONS, 1).floors.tolist()
+NONE = Rankings.empty(NEURONS, 1).cutoffs.tolist()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 
 from raysel.cli.toml import run_config
 from raysel.errors import RayselError
-from raysel.network.importers.finding import find
+from raysel.network.importers.registry import import_network
 from raysel.pipeline.verify import Sample, verify
 from raysel.store import open_index
 from tests.end_to_end.runs import run
@@ -60,7 +60,7 @@ def test_preprocessing_of_a_file(local_ray: None, photographs: Path, tmp_path: P
     stored = index.manifest.network.preprocessing
     assert stored["mean"] == pytest.approx(average.mean(axis=(0, 1)).tolist(), rel=1e-5)
     assert (stored["resize"], stored["channel_order"]) == ([HEIGHT, WIDTH], "BGR")
-    conv = find(config.network).module.get_submodule("conv").double()
+    conv = import_network(config.network).module.get_submodule("conv").double()
     for row in index.neuron("conv", 3).ranking.slice(0, 4).to_pylist():
         key = index.images_of([row["image"]])["key"][0].as_py()
         values = np.asarray(Image.open(photographs / key)) / 255.0

@@ -1,4 +1,4 @@
-"""Bad images: each has a short reason, through every kind of source, and never anything but `BadImageError`."""
+"""Bad images: each has a short reason, in every kind of source, and raises nothing but `BadImageError`."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ BAD: dict[str, tuple[bytes, str]] = {
     "half.gif": (encoded(picture(80, 60), "GIF")[:1200], "truncated|not enough|broken"),
     "half.bmp": (encoded(picture(80, 60), "BMP")[:2000], "truncated"),
     "half.tif": (encoded(picture(80, 60), "TIFF")[:2000], "."),
-    "one.png": (encoded(picture(1, 1)), "1 x 1 pixels: no picture"),
-    "line.png": (encoded(picture(50, 1)), "50 x 1 pixels: no picture"),
+    "one.png": (encoded(picture(1, 1)), "1 x 1 pixels: too small"),
+    "line.png": (encoded(picture(50, 1)), "50 x 1 pixels: too small"),
     "bomb.png": (png_that_says(30_000, 30_000), "more than 178,956,970"),
-    "wide.png": (png_that_says(60_000, 2), "60000 x 2 pixels: too long a strip"),
+    "wide.png": (png_that_says(60_000, 2), "60000 x 2 pixels: too elongated"),
     "lies.png": (png_that_says(3_000, 3_000), "truncated|broken"),
     "float.tif": (encoded(Image.fromarray(np.ones((9, 9), np.float32)), "TIFF"), "mode F"),
     "int.tif": (encoded(Image.fromarray(np.ones((9, 9), np.int32)), "TIFF"), "mode I"),
@@ -71,7 +71,7 @@ def test_reason(name: str) -> None:
         warnings.simplefilter("error")
         with pytest.raises(BadImageError, match=reason) as raised:
             decode(data, Preprocessing())
-    assert 0 < len(str(raised.value)) <= 160
+    assert 0 < len(str(raised.value)) <= 200
     assert "\n" not in str(raised.value)
     assert "0x" not in str(raised.value)  # no address: a reason is the same on every run
 
@@ -175,7 +175,7 @@ def test_rotten_jpeg_is_what_pillow_makes_of_it(which: bytes, changes: list[tupl
     head=st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"GIF89a", b"BM", b"P6 "]),
 )
 @settings(max_examples=300, deadline=None)
-def test_hostile_bytes_raise_nothing_else(data: bytes, head: bytes) -> None:
+def test_hostile_bytes_raise_only_bad_image_errors(data: bytes, head: bytes) -> None:
     with contextlib.suppress(BadImageError):
         decode(head + data, Preprocessing(resize=16, crop=(16, 16)))
 
@@ -185,7 +185,7 @@ def test_hostile_bytes_raise_nothing_else(data: bytes, head: bytes) -> None:
     kind=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP"]),
 )
 @settings(max_examples=200, deadline=None)
-def test_bit_rot_raises_nothing_else(changes: list[tuple[int, int]], kind: str) -> None:
+def test_bit_rot_raises_only_bad_image_errors(changes: list[tuple[int, int]], kind: str) -> None:
     data = bytearray(encoded(picture(30, 20), kind))
     for place, value in changes:
         data[place % len(data)] = value

@@ -148,18 +148,18 @@ def test_broken_metadata_does_not_cost_the_image() -> None:
     np.testing.assert_array_equal(decode(data, PLAIN).pixels, decode(plain, PLAIN).pixels)
 
 
-GREY = picture(40, 40).convert("L")
+GRAY = picture(40, 40).convert("L")
 
 
 def test_greyscale() -> None:
-    expected = np.repeat(np.asarray(GREY)[..., None], 3, axis=2)
+    expected = np.repeat(np.asarray(GRAY)[..., None], 3, axis=2)
     for kind in ("PNG", "BMP", "GIF", "TIFF"):
-        np.testing.assert_array_equal(pixels(GREY, kind), expected)
-    assert (np.ptp(pixels(GREY, "JPEG"), axis=2) == 0).all()
+        np.testing.assert_array_equal(pixels(GRAY, kind), expected)
+    assert (np.ptp(pixels(GRAY, "JPEG"), axis=2) == 0).all()
 
 
 def test_bits_and_palette() -> None:
-    bits = GREY.point(lambda value: 255 * (value > 100)).convert("1")
+    bits = GRAY.point(lambda value: 255 * (value > 100)).convert("1")
     np.testing.assert_array_equal(pixels(bits)[..., 0], np.asarray(bits) * 255)
     palette = picture(40, 40).quantize(32)
     for kind in ("PNG", "GIF"):
@@ -249,7 +249,7 @@ def test_jpeg_pixels_are_pillows(width: int, height: int, options: dict[str, int
 
 RESIZED = """
 import hashlib, numpy as np
-from raysel.images.fast_pixels import resized
+from raysel.images.decode import resized
 noise = np.random.default_rng(0).integers(0, 256, (99, 171, 3), dtype=np.uint8)
 for filter in ("bilinear", "bicubic"):
     for size in ((50, 60), (99, 30), (130, 200)):

@@ -88,7 +88,7 @@ def test_faults_are_chosen_like_images() -> None:
         ({"limit": 0}, "a limit of 0 images"),
         ({"sample": 0.0}, "a sample of 0: give a share"),
         ({"sample": 1.5}, "a sample of 1.5: give a share"),
-        ({"sample": 1e-9}, "a sample of 1e-09 of 4,000 images holds none"),
+        ({"sample": 1e-9}, "a sample of 1e-09 of 4,000 images contains none"),
     ],
 )
 def test_refusals(options: dict[str, float], said: str) -> None:

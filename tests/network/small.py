@@ -12,6 +12,8 @@ from torch.nn import functional
 from raysel.config import Preprocessing
 
 CHANNELS = 4
+SMALL_END = {"fc6": 8, "fc7": 8, "classes": 2}
+"""Arguments of a network of Chatfield et al. for small fully connected layers."""
 
 _small = st.integers(1, 4)
 layer = st.one_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import relu
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from raysel.config import NetworkConfig
-from raysel.network import Network, load
-from raysel.network.importers.finding import find
+from raysel.network import load
+from raysel.network.importers.registry import import_network
+from tests.network.maps import CountedOperations, assert_close, maps, pixels, plain
 from tests.network.small import layer
-
-
-def pixels(network: Network, batch: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (batch, *network.preprocessing.input_size, 3), dtype=torch.uint8, generator=generator)
-
-
-def maps(network: Network, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """All maps of a run, copied in the visit."""
-    seen: dict[str, torch.Tensor] = {}
-    network.run(images, lambda k, map_: seen.__setitem__(network.taps[k].layer, map_.clone()))
-    assert list(seen) == [tap.layer for tap in network.taps]
-    for tap in network.taps:
-        assert seen[tap.layer].shape == (len(images), tap.channels, *tap.map_size)
-    return seen
-
-
-def plain(module: nn.Module, images: torch.Tensor, network: Network) -> dict[str, torch.Tensor]:
-    """Outputs of every module called in a plain forward, preprocessing written out in float64."""
-    p = network.preprocessing
-    inputs = (images.double() * p.scale - torch.tensor(p.mean, dtype=torch.float64)) / torch.tensor(p.std)
-    if p.channel_order == "BGR":
-        inputs = inputs[..., [2, 1, 0]]
-    outputs: dict[str, torch.Tensor] = {}
-
-    def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: outputs.__setitem__(name, output.clone())
-
-    for name, child in module.named_modules():
-        child.register_forward_hook(keep(name))
-    module.eval()
-    with torch.no_grad():
-        module(inputs.permute(0, 3, 1, 2).float().contiguous())
-    return outputs
-
-
-def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
-    scale = expected.abs().max().item()
-    assert scale > 0
-    assert (actual - expected).abs().max().item() <= 1e-5 * scale
 
 
 @pytest.mark.assets
@@ -68,7 +27,7 @@ def test_squeezenet_with_real_weights(assets: Path) -> None:
     config = NetworkConfig(network="torchvision:squeezenet1_1", weights=weights)
     network = load(config)
     images = pixels(network, 3)
-    expected = plain(find(config)[0], images, network)
+    expected = plain(import_network(config).module, images, network)
     for name, actual in maps(network, images).items():
         assert_close(actual, relu(expected[name]))
 
@@ -82,7 +41,7 @@ def test_efficientnet_lite_is_read_behind_its_batch_norm() -> None:
     )
     network = load(config)
     images = pixels(network, 2)
-    expected = plain(find(config)[0], images, network)
+    expected = plain(import_network(config).module, images, network)
     norms = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2", "_conv_stem": "_bn0"}
     for tap in network.taps:
         block, _, conv = tap.layer.rpartition(".")
@@ -96,7 +55,7 @@ def test_convolution_itself_before_operations_in_place() -> None:
     config = NetworkConfig(network="tests.network.small:InPlace", tap="convolution", layers=("conv", "head"))
     network = load(config)
     images = pixels(network, 4)
-    expected = plain(find(config)[0], images, network)
+    expected = plain(import_network(config).module, images, network)
     actual = maps(network, images)
     assert (actual["conv"] < 0).any()
     assert_close(actual["conv"], expected["conv"])
@@ -107,7 +66,7 @@ def test_activation_before_operations_in_place() -> None:
     config = NetworkConfig(network="tests.network.small:InPlace", layers=("conv", "head"))
     network = load(config)
     images = pixels(network, 4)
-    assert_close(maps(network, images)["conv"], relu(plain(find(config)[0], images, network)["conv"]))
+    assert_close(maps(network, images)["conv"], relu(plain(import_network(config).module, images, network)["conv"]))
 
 
 @pytest.mark.parametrize("network_name", ["torchvision:squeezenet1_1", "torchvision:mobilenet_v2"])
@@ -134,7 +93,7 @@ def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
         network_args={"plan": steps, "size": [33, 30], "seed": seed},
         layers=("*", "1", "2"),
     )
-    module, *_ = find(config)
+    module = import_network(config).module
     try:
         with torch.no_grad():
             module.eval()(torch.zeros(2, 3, 33, 30))
@@ -152,22 +111,12 @@ def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
             assert_close(actual[str(k)], relu(expected[str(k + 1)]))
 
 
-class Counting(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.calls[func.overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
-
-
 def test_nothing_behind_the_last_tap_runs() -> None:
     network = load(NetworkConfig(network="torchvision:resnet18", weights="random", layers=("layer1.0.*",)))
-    with Counting() as counting:
+    with CountedOperations() as operations:
         network.run(pixels(network, 1), lambda k, map_: None)
-    assert counting.calls["conv2d"] == 3  # conv1, layer1.0.conv1, layer1.0.conv2
-    assert counting.calls["linear"] == counting.calls["addmm"] == 0
+    assert operations.calls["conv2d"] == 3  # conv1, layer1.0.conv1, layer1.0.conv2
+    assert operations.calls["linear"] == operations.calls["addmm"] == 0
 
 
 def test_maps_are_freed_when_no_longer_needed() -> None:

@@ -9,9 +9,9 @@ from torch import nn
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.network import Network, load
-from raysel.network.importers.finding import find
-from tests.network.receptive_field.test_receptive_field import SMALL_END
-from tests.network.test_run import assert_close, maps, pixels, plain
+from raysel.network.importers.registry import import_network
+from tests.network.maps import assert_close, maps, pixels, plain
+from tests.network.small import SMALL_END
 
 
 def readings(network: Network) -> dict[str, str]:
@@ -35,7 +35,7 @@ def test_written_out_activations_are_computed() -> None:
     config = NetworkConfig(network="tests.network.small:gated", layers=("swish", "hard"))
     network = load(config)
     images = pixels(network, 2)
-    expected, actual = plain(find(config)[0], images, network), maps(network, images)
+    expected, actual = plain(import_network(config).module, images, network), maps(network, images)
     assert_close(actual["swish"], nn.functional.silu(expected["swish"]))
     assert_close(actual["hard"], nn.functional.hardswish(expected["norm"]))
 
@@ -89,7 +89,7 @@ def test_modules_by_name() -> None:
     assert [tap.receptive_field.whole for tap in network.taps] == [False, True, True]
     assert network.taps[0].receptive_field.size == 99  # its convolutions' 99, and the sum's smaller fields within
     images = pixels(network, 2)
-    expected, actual = plain(find(config)[0], images, network), maps(network, images)
+    expected, actual = plain(import_network(config).module, images, network), maps(network, images)
     assert_close(actual["layer2.1"], expected["layer2.1"])
     assert_close(actual["fc"][:, :, 0, 0], expected["fc"])
 

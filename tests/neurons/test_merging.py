@@ -1,9 +1,8 @@
-"""The merge of rankings, against a dictionary that keeps everything and cuts only at the end."""
+"""The merge of rankings, compared with a dictionary that keeps every image and is ranked by the reference."""
 
 from __future__ import annotations
 
 import math
-import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,205 +10,206 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysel.neurons import keys, merging
-from raysel.neurons.merging import fold, fold_into, merge, select, thin
-from raysel.neurons.ranking import Candidates, Rankings
+from raysel.neurons import Candidates, Rankings, fold_into, keep_top, keys, merge, merging, select
+from tests import reference
 
 NEURONS = 3
 ALL_ONES = int(keys.unmix32(np.array([0xFFFF_FFFF], np.uint32))[0])
 
-ulp_neighbours = [1.0, float(np.nextafter(np.float32(1), np.float32(2))), 6.0, 5.9999995, 1e-45, 3.4e38]
-oddities = [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf]
-values = st.sampled_from(ulp_neighbours + oddities) | st.floats(width=32)
+Entry = tuple[int, float, int, int]
+"""Neuron, activation, image id, position."""
+
+adjacent_values = [1.0, float(np.nextafter(np.float32(1), np.float32(2))), 6.0, 5.9999995, 1e-45, 3.4e38]
+special_values = [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf]
+activations = st.sampled_from(adjacent_values + special_values) | st.floats(width=32)
 ids = st.sampled_from([0, 1, 2, 3, 5, 8, ALL_ONES, keys.MAX_IMAGES - 1]) | st.integers(0, 40)
-"""Image ids, among them the one whose mixed id is all ones, like that of an empty entry."""
-batches = st.lists(st.tuples(st.integers(0, NEURONS - 1), values, ids, st.integers(0, 6)), max_size=12)
-"""Entries: neuron, activation, image id, position."""
+"""Few, so that images repeat. The mixed id of ALL_ONES is that of an empty entry."""
+batches = st.lists(st.tuples(st.integers(0, NEURONS - 1), activations, ids, st.integers(0, 6)), max_size=12)
 scans = st.lists(batches, max_size=6)
 depths = st.integers(1, 5)
+no_deadline = settings(deadline=None)
 
 
-def mixed(number: int) -> int:
-    """mix32, one number at a time, in Python's own integers."""
-    x = number
-    x ^= x >> 16
-    x = x * 0x7FEB352D & 0xFFFFFFFF
-    x ^= x >> 15
-    x = x * 0x846CA68B & 0xFFFFFFFF
-    return x ^ (x >> 16)
+def expected(entries: list[Entry], depth: int) -> list[list[tuple[float, int, int]]]:
+    """(activation, image id, position) in rank order, per neuron."""
+    best: list[dict[int, tuple[float, int]]] = [{} for _ in range(NEURONS)]
+    for neuron, activation, image, position in entries:
+        a = float(np.float32(activation))
+        if math.isfinite(a) and a > 0:
+            best[neuron][image] = max(best[neuron].get(image, (0.0, 0)), (a, -position))
+    rankings = []
+    for images in best:
+        found = [(a, image, -position) for image, (a, position) in images.items()]
+        order = reference.ranking([a for a, _, _ in found], list(images), depth)
+        rankings.append([found[j] for j in order])
+    return rankings
 
 
-def expected(all_entries, depth):
-    """Per neuron [(activation, id, position)]: largest activation of an image, then first position; order; cut."""
-    kept = [{} for _ in range(NEURONS)]
-    for neuron, activation, image, position in all_entries:
-        activation = struct.unpack("f", struct.pack("f", activation))[0]
-        if math.isfinite(activation) and activation > 0:
-            best = kept[neuron].get(image)
-            candidate = (activation, -position)
-            if best is None or candidate > best:
-                kept[neuron][image] = candidate
-    return [
-        sorted(((a, i, -p) for i, (a, p) in images.items()), key=lambda e: (-e[0], mixed(e[1])))[:depth]
-        for images in kept
-    ]
+def candidates(batch: list[Entry]) -> Candidates:
+    usable = [entry for entry in batch if math.isfinite(np.float32(entry[1])) and np.float32(entry[1]) > 0]
+    neurons, values, images, positions = ([entry[k] for entry in usable] for k in range(4))
+    found = keys.candidate_keys(np.array(values, np.float32), np.array(images, np.int64))
+    return Candidates(np.array(neurons, np.int32), found, np.array(positions, np.int32))
 
 
-def candidates(batch) -> Candidates:
-    usable = [e for e in batch if math.isfinite(np.float32(e[1])) and np.float32(e[1]) > 0]
-    activations, ids = np.array([e[1] for e in usable], np.float32), np.array([e[2] for e in usable], np.int64)
-    return Candidates(
-        np.array([e[0] for e in usable], np.int32),
-        keys.pack(activations, ids),
-        np.array([e[3] for e in usable], np.int32),
-    )
+def ranked(*batches: list[Entry], depth: int) -> Rankings:
+    """The rankings after folding batch by batch."""
+    rankings = Rankings.empty(NEURONS, depth)
+    for batch in batches:
+        fold_into(rankings, candidates(batch))
+    return rankings
 
 
-def folded(batch, depth) -> Rankings:
-    return fold(Rankings.empty(NEURONS, depth), candidates(batch))
-
-
-def content(rankings: Rankings):
-    return [
-        [(float(a), int(i), int(p)) for a, i, p in zip(row_a, row_i, row_p, strict=True) if i >= 0]
-        for row_a, row_i, row_p in zip(rankings.activations, rankings.ids, rankings.positions, strict=True)
-    ]
+def content(rankings: Rankings) -> list[list[tuple[float, int, int]]]:
+    """In the form of `expected`."""
+    rows = zip(rankings.activations.tolist(), rankings.ids.tolist(), rankings.positions.tolist(), strict=True)
+    return [[entry for entry in zip(*row, strict=True) if entry[1] >= 0] for row in rows]
 
 
 def same(a: Rankings, b: Rankings) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a.columns, b.columns, strict=True))
+    return np.array_equal(a.keys, b.keys) and np.array_equal(a.positions, b.positions)
 
 
+@no_deadline
 @given(st.lists(st.integers(0, keys.MAX_IMAGES - 1), min_size=1))
-def test_mix32_is_the_published_bijection(ids):
-    array = np.array(ids, np.int64)
-    assert keys.mix32(array).tolist() == [mixed(i) for i in ids]
-    assert keys.unmix32(keys.mix32(array)).tolist() == ids
+def test_mix32_equals_the_reference_and_is_undone_by_unmix32(numbers: list[int]) -> None:
+    mixed = keys.mix32(np.array(numbers, np.int64))
+    assert mixed.tolist() == [reference.mix32(number) for number in numbers]
+    assert keys.unmix32(mixed).tolist() == numbers
 
 
+@no_deadline
 @given(scans, depths)
-def test_folding_batches_keeps_the_best_of_their_union(scan, depth):
-    state = Rankings.empty(NEURONS, depth)
-    for part in scan:
-        state = fold(state, candidates(part))
-    assert content(state) == expected([e for part in scan for e in part], depth)
+def test_folding_batch_by_batch_ranks_all_of_their_images(scan: list[list[Entry]], depth: int) -> None:
+    assert content(ranked(*scan, depth=depth)) == expected([entry for batch in scan for entry in batch], depth)
 
 
+@no_deadline
 @given(scans, depths)
-def test_merge_of_many_operands_is_the_fold_of_all(scan, depth):
-    operands = [folded(part, depth) for part in scan] or [Rankings.empty(NEURONS, depth)]
-    assert content(merge(*operands)) == expected([e for part in scan for e in part], depth)
+def test_merging_rankings_ranks_all_of_their_images(scan: list[list[Entry]], depth: int) -> None:
+    parts = [Rankings.empty(NEURONS, depth), *(ranked(batch, depth=depth) for batch in scan)]
+    assert content(merge(*parts, depth=depth)) == expected([entry for batch in scan for entry in batch], depth)
 
 
+@no_deadline
 @given(batches, batches, batches, depths)
-def test_merge_is_a_semilattice(first, second, third, depth):
-    a, b, c = (folded(batch, depth) for batch in (first, second, third))
-    assert same(merge(a, b), merge(b, a))
-    assert same(merge(merge(a, b), c), merge(a, merge(b, c)))
-    assert same(merge(merge(a, b), c), merge(a, b, c))
-    assert same(merge(a, a), a)
-    assert same(merge(a, merge(a, b)), merge(a, b))
-    assert same(merge(a, Rankings.empty(NEURONS, depth)), a)
+def test_merge_is_associative_commutative_and_idempotent(
+    first: list[Entry], second: list[Entry], third: list[Entry], depth: int
+) -> None:
+    """Images are in several batches, with activations that differ in the last bit, as after a batch ran twice."""
+
+    def merged(*parts: Rankings) -> Rankings:
+        return merge(*parts, depth=depth)
+
+    a, b, c = (ranked(batch, depth=depth) for batch in (first, second, third))
+    assert same(merged(a, b), merged(b, a))
+    assert same(merged(merged(a, b), c), merged(a, merged(b, c)))
+    assert same(merged(merged(a, b), c), merged(a, b, c))
+    assert same(merged(a, a), a)
+    assert same(merged(a, merged(a, b)), merged(a, b))
+    assert same(merged(a, Rankings.empty(NEURONS, depth)), a)
 
 
+@no_deadline
 @given(scans, depths)
-def test_a_tree_level_changes_nothing(scan, depth):
-    together = Candidates.concatenate([thin(candidates(part), depth) for part in scan])
-    state = fold(Rankings.empty(NEURONS, depth), thin(together, depth))
-    assert content(state) == expected([e for part in scan for e in part], depth)
+def test_keeping_the_top_candidates_changes_no_ranking(scan: list[list[Entry]], depth: int) -> None:
+    kept = Candidates.concatenate([keep_top(candidates(batch), depth) for batch in scan])
+    rankings = Rankings.empty(NEURONS, depth)
+    fold_into(rankings, keep_top(kept, depth))
+    assert content(rankings) == expected([entry for batch in scan for entry in batch], depth)
+
+
+@no_deadline
+@given(scans, depths)
+def test_the_top_candidates_are_at_most_depth_per_neuron_each_of_another_image(
+    scan: list[list[Entry]], depth: int
+) -> None:
+    kept = keep_top(Candidates.concatenate([candidates(batch) for batch in scan]), depth)
+    for neuron in range(NEURONS):
+        images = keys.ids_of(kept.keys[kept.neurons == neuron]).tolist()
+        assert len(images) == len(set(images)) <= depth
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_many_neurons_some_of_which_have_many_candidates(threads):
-    """Of each neuron the best of its own, however blocks are cut and on whichever thread they are folded."""
+def test_neurons_with_different_numbers_of_candidates(threads: bool) -> None:
+    """The result depends neither on how neurons are cut into blocks nor on the threads that fold them."""
     random, neurons, depth = np.random.default_rng(5), 700, 7
     counts = random.choice([0, 1, 2, 5, 90], neurons, p=[0.1, 0.4, 0.3, 0.1, 0.1])
     neuron = random.permutation(np.repeat(np.arange(neurons, dtype=np.int32), counts))
-    activations = random.random(len(neuron)).astype(np.float32) + np.float32(0.5)
-    ids = random.integers(0, 50, len(neuron))
-    found = Candidates(neuron, keys.pack(activations, ids), np.zeros(len(neuron), np.int32))
-    state = Rankings.empty(neurons, depth)
+    values = random.random(len(neuron)).astype(np.float32) + np.float32(0.5)
+    images = random.integers(0, 50, len(neuron))
+    found = Candidates(neuron, keys.candidate_keys(values, images), np.zeros(len(neuron), np.int32))
+    rankings = Rankings.empty(neurons, depth)
     with ThreadPoolExecutor(4) as pool:
         for part in (slice(0, None, 2), slice(1, None, 2)):
-            columns = (column[part] for column in vars(found).values())
-            fold_into(state, Candidates(*columns), pool.map if threads else map)
-    thinned = fold(Rankings.empty(neurons, depth), thin(found, depth))
-    assert same(state, thinned)
+            half = Candidates(found.neurons[part], found.keys[part], found.positions[part])
+            fold_into(rankings, half, pool.map if threads else map)
+    at_once = Rankings.empty(neurons, depth)
+    fold_into(at_once, keep_top(found, depth))
+    assert same(rankings, at_once)
     for number in range(neurons):
-        own = sorted(zip(activations[neuron == number].tolist(), ids[neuron == number].tolist(), strict=True))
-        best = sorted({i: a for a, i in own}.items(), key=lambda e: (-e[1], mixed(e[0])))
-        assert state.ids[number][state.ids[number] >= 0].tolist() == [i for i, _ in best[:depth]]
+        highest: dict[int, float] = {}
+        for image, value in zip(images[neuron == number].tolist(), values[neuron == number].tolist(), strict=True):
+            highest[image] = max(highest.get(image, 0.0), value)
+        own, order = list(highest), reference.ranking(list(highest.values()), list(highest), depth)
+        assert content(rankings[number : number + 1])[0] == [(highest[own[j]], own[j], 0) for j in order]
 
 
-def test_one_neuron_with_many_candidates_does_not_widen_the_rows_of_all(monkeypatch):
-    """Images come class by class, and a neuron of that class takes hundreds of them."""
-    sorted_entries, best = [], merging._best
+def test_a_neuron_with_many_candidates_does_not_lengthen_the_rows_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When images come class by class, a neuron of that class has hundreds of candidates."""
+    merged_entries = []
 
-    def counting(rows, depth):
-        sorted_entries.append(rows.keys.size)
-        return best(rows, depth)
+    def counting(*parts: Rankings, depth: int) -> Rankings:
+        merged_entries.append(sum(part.keys.size for part in parts))
+        return merge(*parts, depth=depth)
 
-    monkeypatch.setattr(merging, "_best", counting)
+    monkeypatch.setattr(merging, "merge", counting)
     neurons, depth, many = 2_000, 10, 3_000
     neuron = np.concatenate([np.arange(neurons), np.zeros(many, int)]).astype(np.int32)
-    ids = np.arange(len(neuron))
-    found = Candidates(neuron, keys.pack(np.ones(len(neuron), np.float32), ids), np.zeros(len(neuron), np.int32))
-    for _ in range(2):
-        fold(Rankings.empty(neurons, depth), found)
-        thin(found, depth)
+    found = keys.candidate_keys(np.ones(len(neuron), np.float32), np.arange(len(neuron)))
+    fold_into(Rankings.empty(neurons, depth), Candidates(neuron, found, np.zeros(len(neuron), np.int32)))
     block = merging._BLOCK_NEURONS
-    assert max(sorted_entries) <= block * (depth + many + 1)
-    assert sum(sorted_entries) <= 4 * (neurons * (depth + 1) + block * (many + 1))
+    assert max(merged_entries) <= block * (depth + many + 1)
+    assert sum(merged_entries) <= 2 * (neurons * (depth + 1) + block * (many + 1))
 
 
+@no_deadline
 @given(scans, depths)
-def test_rankings_are_made_again_from_their_entries(scan, depth):
-    state = fold(Rankings.empty(NEURONS, depth), Candidates.concatenate([candidates(part) for part in scan]))
-    neuron, rank = np.nonzero(state.ids >= 0)
-    entries = (column[neuron, rank] for column in (state.activations, state.ids, state.positions))
-    assert content(Rankings.from_entries(NEURONS, depth, neuron, rank, *entries)) == content(state)
+def test_rankings_are_rebuilt_from_their_entries(scan: list[list[Entry]], depth: int) -> None:
+    rankings = ranked(*scan, depth=depth)
+    neuron, rank = np.nonzero(rankings.ids >= 0)
+    entries = (column[neuron, rank] for column in (rankings.activations, rankings.ids, rankings.positions))
+    assert same(Rankings.from_entries(NEURONS, depth, neuron, rank, *entries), rankings)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.booleans())
-def test_the_floor_of_any_earlier_state_is_safe(seed, depth, tied):
-    """Selection with stale floors, from dense activations with copies that differ in the last bit."""
+def test_cutoffs_of_any_earlier_state_are_safe(seed: int, depth: int, tied: bool) -> None:
+    """Batches overlap, and copies of an image differ in the last bit."""
     random = np.random.default_rng(seed)
-    batches_of_images = [random.choice(30, size=8, replace=False) for _ in range(8)]
-    state = Rankings.empty(NEURONS, depth)
-    truth, stale = [], [state.floors]
     base = random.integers(0, 4, (30, NEURONS)) if tied else random.normal(size=(30, NEURONS))
-    sent = 0
-    for rows in batches_of_images:
-        activations, ids = base[rows].astype(np.float32), rows
-        activations = np.where(
-            random.random(activations.shape) < 0.2, np.nextafter(activations, np.float32(9)), activations
-        )
-        positions = random.integers(0, 5, activations.shape)
-        truth += [
-            (n, float(activations[j, n]), int(ids[j]), int(positions[j, n]))
-            for j in range(len(ids))
-            for n in range(NEURONS)
-        ]
-        found = select(activations, positions, ids, stale[random.integers(len(stale))])
+    rankings = Rankings.empty(NEURONS, depth)
+    entries: list[Entry] = []
+    cutoffs, sent = [rankings.cutoffs], 0
+    for _ in range(8):
+        images = random.choice(30, size=8, replace=False)
+        values = base[images].astype(np.float32)
+        values = np.where(random.random(values.shape) < 0.2, np.nextafter(values, np.float32(9)), values)
+        positions = random.integers(0, 5, values.shape)
+        for j, image in enumerate(images.tolist()):
+            entries += [(n, float(values[j, n]), image, int(positions[j, n])) for n in range(NEURONS)]
+        found = select(values, positions, images, cutoffs[random.integers(len(cutoffs))])
         sent += len(found)
-        state = fold(state, found)
-        stale.append(state.floors)
-    assert content(state) == expected(truth, depth)
-    assert sent <= len(truth)
+        fold_into(rankings, found)
+        cutoffs.append(rankings.cutoffs)
+    assert content(rankings) == expected(entries, depth)
+    assert sent <= len(entries)
 
 
-def test_select_sends_only_what_precedes_the_floor():
-    ids = np.arange(5)
-    activations = np.array([[5], [4], [3], [2], [1]], np.float32)
-    state = fold(Rankings.empty(1, 2), select(activations, np.zeros((5, 1), int), ids, Rankings.empty(1, 2).floors))
-    assert content(Rankings(state.keys, state.positions))[0] == [(5.0, 0, 0), (4.0, 1, 0)]
-    more = select(np.array([[3.9], [4.1]], np.float32), np.zeros((2, 1), int), np.array([7, 8]), state.floors)
-    assert keys.ids_of(more.keys).tolist() == [8]
-
-
-def test_fold_leaves_its_operand_alone():
-    state = folded([(0, 1.0, 3, 2)], 2)
-    before = state.keys.copy()
-    fold(state, candidates([(0, 2.0, 4, 1)]))
-    assert np.array_equal(state.keys, before)
+def test_select_returns_only_what_precedes_the_cutoff() -> None:
+    rankings = Rankings.empty(1, 2)
+    values = np.array([[5], [4], [3], [2], [1]], np.float32)
+    fold_into(rankings, select(values, np.zeros((5, 1), int), np.arange(5), rankings.cutoffs))
+    assert content(rankings) == [[(5.0, 0, 0), (4.0, 1, 0)]]
+    found = select(np.array([[3.9], [4.1]], np.float32), np.zeros((2, 1), int), np.array([7, 8]), rankings.cutoffs)
+    assert keys.ids_of(found.keys).tolist() == [8]

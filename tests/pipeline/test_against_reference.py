@@ -178,7 +178,7 @@ def folded(scene: Scene, depth: int) -> RunningState:
         rows = []
         for call in calls[number : number + 2]:
             ids = np.array(seen.ids)[call]
-            found = select(seen.activations[call], seen.positions[call], ids, state.rankings().floors)
+            found = select(seen.activations[call], seen.positions[call], ids, state.rankings().cutoffs)
             rows.append(CallResult(ids, {}, found).to_row())
         together = pa.concat_tables(rows)
         state.take(CallResult.from_rows(merge_rows(together, depth) if number % 4 else together))

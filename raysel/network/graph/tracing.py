@@ -1,18 +1,19 @@
-"""A module as a graph of operations on one batch of images, with the shape of everything in it."""
+"""Traces a module into a graph of operations on one batch of images, with the shape of every tensor."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from raysel.network.importers.local_response import ChannelNormalization
+from raysel.errors import type_and_first_line
 
-_PROBE_BATCH = 2  # not 1, so that squeeze() and broadcasting leave the batch axis alone
+PROBE_BATCH = 2
+"""Images in the batch whose shapes are recorded; not 1, so that squeeze() and broadcasting keep its dimension."""
 
 
 @dataclass(frozen=True)
@@ -21,48 +22,50 @@ class Traced:
 
     Attributes:
         module: the graph and its weights; its only placeholder is the batch of images.
-        shapes: per node the `TensorShape` of its tensor, a tuple of them for several tensors, or else the plain value.
-        calls: per node the names of the modules that it was called in, outermost first; a module's second call
-            is ``name#2``.
+        shapes: by node: the `TensorShape` of its tensor, a tuple of them for several tensors, or else the plain value.
+        calls: by node: the names of the modules that it was called in, outermost first; a module's second call is
+            ``name#2``.
+        kinds: by name of a module: the name of its class.
+        batch: the only batch size that the graph takes; None: any.
     """
 
     module: fx.GraphModule
     shapes: dict[fx.Node, Any]
     calls: dict[fx.Node, tuple[str, ...]]
-    kinds: dict[str, str] = field(default_factory=dict)
-    """Class name of each module by its name."""
+    kinds: dict[str, str]
     batch: int | None = None
-    """The only batch size that the graph takes; None: any."""
 
     def tensor_shape(self, node: fx.Node) -> tuple[int, ...] | None:
-        """Shape of the node's tensor; None if it is no single tensor."""
+        """Shape of the node's tensor; None if its value is not a single tensor."""
         shape = self.shapes.get(node)
         return shape if isinstance(shape, TensorShape) else None
 
 
 class TensorShape(tuple[int, ...]):
-    """Shape of a tensor; a type of its own, to tell it from a computed torch.Size."""
+    """Shape of a tensor; its own type distinguishes it from a torch.Size that the network computes."""
 
 
 def holds_tensors(shape: Any) -> bool:
-    """True for what `Traced.shapes` says of one or several tensors, False for a plain value."""
+    """True for the entry of `Traced.shapes` for one or several tensors, False for a plain value."""
     return isinstance(shape, TensorShape) or (isinstance(shape, tuple) and any(map(holds_tensors, shape)))
 
 
 class _Tracer(fx.Tracer):
+    """Keeps raysel's own modules whole if they name the operation that they are."""
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ChannelNormalization) or super().is_leaf_module(m, module_qualified_name)
+        return hasattr(m, "raysel_operation") or super().is_leaf_module(m, module_qualified_name)
 
 
 class UntraceableError(Exception):
-    """The network's code cannot be turned into a graph this way."""
+    """A tracer cannot turn the network's code into a graph."""
 
 
 def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     """Traces `module` (in eval mode) symbolically with torch.fx.
 
     Raises:
-        UntraceableError: its code decides by the values of tensors, or is otherwise opaque to torch.fx.
+        UntraceableError: its code depends on the values of tensors, or torch.fx cannot follow it for another reason.
     """
     module.eval()
     tracer = _Tracer()
@@ -70,8 +73,8 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = tracer.trace(module)
-    except Exception as error:  # whatever the network's own code does with a proxy
-        raise UntraceableError(f"torch.fx: {first_line(error)}") from error
+    except Exception as error:  # the network's code can raise anything on a proxy
+        raise UntraceableError(f"torch.fx: {type_and_first_line(error)}") from error
     _bind_defaults(graph)
     graph_module = fx.GraphModule(module, graph)
     calls = {node: calls_around(node) for node in graph_module.graph.nodes}
@@ -80,7 +83,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
 
 
 def calls_around(node: fx.Node) -> tuple[str, ...]:
-    """Names of the modules that `node` was called in; torch calls the second call of one ``name@1``."""
+    """Names of the modules that `node` was called in; torch's name for a module's second call is ``name@1``."""
     names = []
     for key, (path, _kind) in (node.meta.get("nn_module_stack") or {}).items():
         _, at, repetition = key.rpartition("@")
@@ -90,11 +93,11 @@ def calls_around(node: fx.Node) -> tuple[str, ...]:
 
 
 def _bind_defaults(graph: fx.Graph) -> None:
-    """Only the images remain an input: further arguments of forward become their defaults."""
+    """Replaces all arguments of forward but the images by their defaults."""
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     for node in placeholders[1:]:
         if not node.args:
-            raise UntraceableError(f"forward needs a second argument, {node.target!r}, without a default")
+            raise UntraceableError(f"forward has a second argument without a default, {node.target!r}")
         default = node.args[0]
         for user in list(node.users):
             user.args = fx.map_arg(user.args, partial(_replaced, node, default))
@@ -107,9 +110,9 @@ def _replaced(old: fx.Node, new: Any, node: fx.Node) -> Any:
 
 
 class _ShapeRecorder(fx.Interpreter):
-    """Runs the graph for its shapes: of a convolution, most of the work, one filter on one channel.
+    """Runs the graph to record shapes; convolutions, most of the work, run with one filter on one channel only.
 
-    Fake tensors and the device ``meta`` compute nothing at all, but import torch._dynamo, which takes longer.
+    Fake tensors and the device ``meta`` would compute nothing, but importing torch._dynamo for them takes longer.
     """
 
     def __init__(self, module: fx.GraphModule) -> None:
@@ -144,9 +147,9 @@ def _conv2d_shaped(
     dilation: Any = 1,
     groups: int = 1,
 ) -> torch.Tensor:
-    """Zeros of the shape that ``torch.conv2d`` gives."""
+    """Zeros of the shape that ``torch.conv2d`` returns."""
     if input.ndim != 4 or input.shape[1] != weight.shape[1] * groups or len(weight) % groups:
-        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)  # tells what is wrong
+        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)  # raises
     one = torch.conv2d(input[:1, :1], weight[:1, :1], None, stride, padding, dilation)
     return input.new_zeros(len(input), len(weight), *one.shape[2:])
 
@@ -159,8 +162,8 @@ def _shape_of(value: Any) -> Any:
     return value
 
 
-def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = _PROBE_BATCH) -> dict[fx.Node, Any]:
-    """Shapes of every node for a batch of images.
+def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = PROBE_BATCH) -> dict[fx.Node, Any]:
+    """Shapes of all nodes for a batch of images.
 
     Raises:
         UntraceableError: the network does not take images of this size.
@@ -171,12 +174,6 @@ def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = 
     with torch.inference_mode():
         try:
             recorder.run(probe)
-        except Exception as error:  # whatever the network's own code does
-            raise UntraceableError(f"forward of {list(probe.shape)}: {first_line(error)}") from error
+        except Exception as error:  # the network's code can raise anything
+            raise UntraceableError(f"forward of {list(probe.shape)}: {type_and_first_line(error)}") from error
     return recorder.shapes
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for a message of one line."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__

@@ -1,7 +1,7 @@
 """VGG-F, VGG-M and VGG-S: Chatfield, Simonyan, Vedaldi, Zisserman, Return of the devil in the details, BMVC 2014.
 
-Geometry as MatConvNet runs the authors' models: pooling covers the last rows and columns by padding at the bottom and
-at the right only, and a window of local response normalisation adds up squares without dividing by their number.
+The geometry is that of the authors' models in MatConvNet: pooling covers the last rows and columns by padding at the
+bottom and at the right only, and local response normalization does not divide the sum of squares by their number.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
-from raysel.config import Preprocessing
-from raysel.network.importers.local_response import ChannelNormalization
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError
+from raysel.network.importers import matconvnet
+from raysel.network.importers.importer import ImportedNetwork, load_weights, required_weights, seeded, unknown_network
+from raysel.network.importers.matconvnet_layers import ChannelNormalization
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A convolution with its ReLU, then normalisation and pooling where it has them."""
+    """A convolution with its ReLU, then optional normalization and pooling."""
 
     channels: int
     kernel: int
@@ -25,8 +29,7 @@ class _Block:
     padding: int = 0
     normalized: bool = False
     pool: tuple[int, int, bool] | None = None
-    """Kernel, stride, and whether rows and columns left over get a window of their own: at 224 px that is what the
-    authors' padding [0 p 0 p] does, and torch's `ceil_mode`."""
+    """Kernel, stride and torch's `ceil_mode`, which at 224 px does what the authors' padding [0 p 0 p] does."""
 
 
 _BLOCKS: dict[str, tuple[_Block, ...]] = {
@@ -57,11 +60,32 @@ NAMES = tuple(_BLOCKS)
 PREPROCESSING = Preprocessing(
     resize=256, crop=(224, 224), scale=1.0, mean=(122.8033, 114.8853, 101.5721), std=(1.0, 1.0, 1.0)
 )
-"""RGB in 0..255 less the mean colour of the authors' average image; shorter side 256, centre 224 x 224."""
+"""RGB in 0..255 minus the mean color of the authors' average image; shorter side 256, center 224 x 224."""
+
+
+def import_network(config: NetworkConfig) -> ImportedNetwork:
+    """The network called ``chatfield:NAME``; its weights are a state dict or the authors' ``.mat`` file."""
+    name = config.network.partition(":")[2]
+    if name not in NAMES:
+        raise unknown_network(config, NAMES)
+    weights = required_weights(config)
+    if weights.endswith(".mat"):
+        imported = matconvnet.read(weights)
+        with torch.device("meta"):
+            expected = build(name)
+        if _shapes(imported.module) != _shapes(expected):
+            raise RayselError(f"{weights} holds another network than {config.network}: name the file as the network")
+        return imported
+    try:
+        module = seeded(lambda: build(name, **config.network_args))
+    except TypeError as error:
+        raise RayselError(f"{config.network} does not take these --network-args: {error}") from error
+    load_weights(module, config)
+    return ImportedNetwork(module, PREPROCESSING)
 
 
 def build(name: str, *, classes: int = 1000, fc6: int = 4096, fc7: int = 4096) -> nn.Sequential:
-    """One of `NAMES` with PyTorch's own initialisation: modules conv1, relu1, norm1, pool1, ... fc8, on 224 x 224 px.
+    """One of `NAMES` with PyTorch's own initialization: modules conv1, relu1, norm1, pool1, ... fc8, on 224 x 224 px.
 
     Args:
         name: ``vgg-f``, ``vgg-m`` or ``vgg-s``.
@@ -86,3 +110,8 @@ def build(name: str, *, classes: int = 1000, fc6: int = 4096, fc7: int = 4096) -
         if k < 8:
             layers[f"relu{k}"] = nn.ReLU(inplace=True)
     return nn.Sequential(layers)
+
+
+def _shapes(module: nn.Module) -> list[tuple[int, ...]]:
+    """Shapes of the convolutions' weights, in which the three networks differ."""
+    return [tuple(child.weight.shape) for child in module.modules() if isinstance(child, nn.Conv2d)]

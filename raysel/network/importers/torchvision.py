@@ -1,4 +1,4 @@
-"""torchvision's classification networks, built without a download, with their published weights' preprocessing."""
+"""torchvision's classification networks, built without a download, with their published preprocessing."""
 
 from __future__ import annotations
 
@@ -7,26 +7,41 @@ from typing import Any
 
 from torch import nn
 
-from raysel.config import Interpolation, Preprocessing
+from raysel.config import Interpolation, NetworkConfig, Preprocessing
 from raysel.errors import RayselError
-from raysel.network.weights import StateDict
+from raysel.network.importers.importer import RANDOM, ImportedNetwork, required_weights, seeded, unknown_network
+from raysel.network.weights import StateDict, fit, read_state_dict
 
 _TRAINED_ON_OTHER_INPUT = ("googlenet", "inception_v3")
 _DENSENET_NORM = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
+def import_network(config: NetworkConfig) -> ImportedNetwork:
+    """The network called ``torchvision:NAME``; its weights are a file or the name of published weights."""
+    name = config.network.partition(":")[2]
+    known = names()
+    if name not in known:
+        raise unknown_network(config, known)
+    weights = required_weights(config)
+    state = None if weights == RANDOM else _state_dict(name, weights, config.unsafe_pickle)
+    module = seeded(lambda: build(name, config.network_args, state))
+    if state is not None:
+        fit(module, state, weights)
+    return ImportedNetwork(module, preprocessing(name, weights))
+
+
 def names() -> list[str]:
-    """Names that ``torchvision:NAME`` accepts."""
+    """The names of all classification networks."""
     from torchvision import models
 
     return list(models.list_models(module=models))
 
 
 def build(name: str, arguments: dict[str, Any], state: StateDict | None) -> nn.Module:
-    """The network with torchvision's own initialisation, fit to receive `state` where there is one.
+    """The network with torchvision's own initialization, ready to receive `state` if there is one.
 
-    GoogLeNet and Inception v3 are built as their published weights need them: with their change of input range, and
-    with auxiliary heads only if `state` has them. `arguments` go before.
+    GoogLeNet and Inception v3 are built as their published weights need them: with their change of the input's range,
+    and with auxiliary heads only if `state` has them. `arguments` override this.
     """
     from torchvision import models
 
@@ -40,40 +55,34 @@ def build(name: str, arguments: dict[str, Any], state: StateDict | None) -> nn.M
         raise RayselError(f"torchvision:{name} does not take these --network-args: {error}") from error
 
 
-def is_weights_name(name: str, weights: str) -> bool:
-    """True for the name of published weights, such as ``IMAGENET1K_V2``."""
+def _state_dict(name: str, weights: str, unsafe_pickle: bool) -> StateDict:
+    """The weights of a name such as ``IMAGENET1K_V2`` or in a file, with the names that torchvision has today."""
     from torchvision import models
 
-    return weights in models.get_model_weights(name).__members__
+    if weights in models.get_model_weights(name).__members__:
+        state = _published(name, weights)
+    else:
+        state = read_state_dict(weights, unsafe_pickle)
+    if name.startswith("densenet"):  # in old files ``norm1`` is called ``norm.1``
+        return {_DENSENET_NORM.sub(r"\1\2", key): value for key, value in state.items()}
+    return state
 
 
-def published_weights(name: str, weights: str) -> StateDict:
-    """Downloads published weights, or takes them from torch's cache.
-
-    Raises:
-        RayselError: neither is there.
-    """
+def _published(name: str, weights: str) -> StateDict:
+    """Published weights, from torch's cache or by a download."""
     from torchvision import models
 
     try:
-        state = models.get_model_weights(name)[weights].get_state_dict(progress=False)
-    except Exception as error:  # whatever the network in between does
+        return dict(models.get_model_weights(name)[weights].get_state_dict(progress=False))
+    except Exception as error:  # proxies and servers fail in many ways
         raise RayselError(
             f"cannot download torchvision's {name} {weights} ({type(error).__name__}): "
             "download the file by hand and give its path with --weights"
         ) from error
-    return dict(state)
-
-
-def renamed(name: str, state: StateDict) -> StateDict:
-    """Old published DenseNet files name their layers ``norm.1``, which torchvision now calls ``norm1``."""
-    if not name.startswith("densenet"):
-        return state
-    return {_DENSENET_NORM.sub(r"\1\2", key): value for key, value in state.items()}
 
 
 def preprocessing(name: str, weights: str | None) -> Preprocessing:
-    """What the published weights were evaluated with: those called `weights`, else the default ones."""
+    """The preprocessing of the published weights called `weights`, or of the default ones for any other name."""
     from torchvision import models
 
     kinds = models.get_model_weights(name)

@@ -1,7 +1,7 @@
 """What the positions along one axis of a map see of the same axis of the input: interval arithmetic.
 
-Araujo, Norris, Sim: Computing receptive fields of convolutional neural networks, Distill 2019, per axis, with
-fractions so that transposed convolutions fit.
+Araujo, Norris, Sim: Computing receptive fields of convolutional neural networks, Distill 2019; here per axis, and with
+fractions for transposed convolutions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from fractions import Fraction
 class AxisExtent:
     """Position r, 0 <= r < length, sees the input pixels from ``first + stride * r`` to ``last + stride * r``.
 
-    `whole`: every position sees all of the axis, and the interval means nothing.
-    Not `exact`: what is really seen is no larger, but may be smaller.
+    Attributes:
+        length: positions of the map along this axis.
+        first: the first pixel that position 0 sees.
+        last: the last pixel that position 0 sees.
+        stride: pixels between two positions.
+        whole: every position sees the whole axis; first, last and stride mean nothing.
+        exact: False for a bound: the positions see no more, but may see less.
     """
 
     length: int
@@ -26,11 +31,11 @@ class AxisExtent:
     exact: bool = True
 
     def everything(self, length: int, exact: bool = True) -> AxisExtent:
-        """Every one of `length` positions sees all of the axis."""
+        """Each of `length` positions sees the whole axis."""
         return AxisExtent(length, whole=True, exact=exact or (self.whole and self.exact))
 
     def window(self, length: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> AxisExtent:
-        """Through a sliding window (convolution, pooling), `padding` positions before the first."""
+        """After a sliding window (convolution, pooling) with `padding` positions before the first."""
         reach = dilation * (kernel - 1)
         return replace(
             self,
@@ -40,19 +45,19 @@ class AxisExtent:
             stride=self.stride * stride,
         )
 
-    def shift(self, length: int, by: int) -> AxisExtent:
-        """`by` positions are put before the first (padding), or taken away where negative (cropping)."""
-        return self.window(length, 1, padding=by)
+    def shift(self, length: int, padding: int) -> AxisExtent:
+        """After adding `padding` positions before the first, or removing them if it is negative."""
+        return self.window(length, 1, padding=padding)
 
     def transposed_window(self, length: int, kernel: int, stride: int, padding: int, dilation: int) -> AxisExtent:
-        """Through a transposed convolution: r sees the inputs i with ``r = i * stride - padding + k * dilation``."""
-        if stride == 1:
-            return self.window(length, kernel, 1, dilation * (kernel - 1) - padding, dilation)
+        """After a transposed convolution: r sees the positions i with ``r = i * stride - padding + k * dilation``."""
         reach = dilation * (kernel - 1)
+        if stride == 1:
+            return self.window(length, kernel, 1, reach - padding, dilation)
         return self.resampled(length, Fraction(1, stride), Fraction(padding - reach, stride), Fraction(padding, stride))
 
     def resampled(self, length: int, step: Fraction, before: Fraction, after: Fraction) -> AxisExtent:
-        """Position r sees, of this axis, at most the positions from ``r * step + before`` to ``r * step + after``."""
+        """Position r sees at most the positions of this axis from ``r * step + before`` to ``r * step + after``."""
         return replace(
             self,
             length=length,
@@ -63,7 +68,7 @@ class AxisExtent:
         )
 
     def union(self, other: AxisExtent) -> AxisExtent:
-        """Positions that see what the same positions of two maps see; an axis of length 1 is broadcast."""
+        """Each position sees what it sees on either axis; an axis of length 1 is broadcast."""
         length = max(self.length, other.length)
         if self.whole or other.whole:
             return AxisExtent(length, whole=True, exact=(self.whole and self.exact) or (other.whole and other.exact))
@@ -71,7 +76,7 @@ class AxisExtent:
         exact = a.exact and b.exact
         if b.length == 1:
             b = replace(b, stride=a.stride if length == 1 else Fraction(0))
-        # Where strides differ, the drift of b against a over the axis widens the interval.
+        # Where the strides differ, b drifts away from a along the axis, which widens the interval.
         drift = (b.stride - a.stride) * (length - 1)
         return replace(
             a,

@@ -1,6 +1,6 @@
-"""Receptive fields on any graph: how each operation changes what a tensor sees of the input.
+"""Receptive fields of all tensors of a graph, propagated from the images through each operation.
 
-An operation without a rule is taken to see the whole image, and marked as a bound.
+An operation without a rule is taken to see the whole image, and its field is marked as a bound.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from torch import fx
 from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
-from raysel.network.receptive_field.rules import POINTWISE, RULES, joined
-from raysel.network.receptive_field.tensor_field import Shape, TensorReceptiveField, broadcast
+from raysel.network.receptive_field.rules import POINTWISE, RULES
+from raysel.network.receptive_field.shape_rules import join
+from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
 from raysel.neurons import ReceptiveField
 
 
@@ -24,76 +25,66 @@ class TensorReceptiveFields:
     def __init__(self, traced: Traced, input_size: tuple[int, int]) -> None:
         self._traced = traced
         self._input_size = input_size
+        self._images = TensorReceptiveField((AxisExtent(input_size[0]), AxisExtent(input_size[1])), (2, 3))
         self._fields: dict[fx.Node, TensorReceptiveField | None] = {}
         for node in traced.module.graph.nodes:
-            self._fields[node] = self._field_of(node)
-
-    def of(self, node: fx.Node) -> TensorReceptiveField:
-        """What `node`'s tensor sees; the whole image, as a bound, if the images do not reach it in any known way."""
-        field = self._fields.get(node)
-        return field if field is not None else self._unknown(self._traced.tensor_shape(node) or ())
+            self._fields[node] = self._propagate(node)
 
     def receptive_field(self, node: fx.Node) -> ReceptiveField:
-        """The square that a position of `node`'s map sees."""
-        return square(self.of(node), self._traced.tensor_shape(node) or (), self._input_size)
+        """The square that a position of the node's map sees; the whole image if no rule leads from the images to it."""
+        shape = self._traced.tensor_shape(node) or ()
+        return _square(self._fields.get(node) or self._bound(shape), shape, self._input_size)
 
-    def _unknown(self, shape: Shape) -> TensorReceptiveField:
-        return TensorReceptiveField(
-            (AxisExtent(self._input_size[0]), AxisExtent(self._input_size[1])), (2, 3)
-        ).everything(shape, False)
+    def _bound(self, shape: Shape) -> TensorReceptiveField:
+        return self._images.everything(shape, False)
 
-    def _field_of(self, node: fx.Node) -> TensorReceptiveField | None:
+    def _propagate(self, node: fx.Node) -> TensorReceptiveField | None:
+        """The field of the node's tensor; None if it has none or does not depend on the images."""
         if node.op == "placeholder":
-            return TensorReceptiveField((AxisExtent(self._input_size[0]), AxisExtent(self._input_size[1])), (2, 3))
+            return self._images
         if node.op in ("get_attr", "output") or not holds_tensors(self._traced.shapes.get(node)):
             return None
         operation = describe(node, self._traced)
         sources = node.all_input_nodes
         if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
-            return self._fields.get(sources[0])  # one of several tensors, as a split gives them
+            return self._fields.get(sources[0])  # one of several tensors that a split returned
         operands = [
             (field, shape)
             for source in sources
             if (field := self._fields.get(source)) is not None
             and (shape := _first_shape(self._traced.shapes.get(source))) is not None
         ]
-        if not operands:
-            return None  # made of weights and numbers alone
         shape = _first_shape(self._traced.shapes[node])
-        if shape is None:
+        if not operands or shape is None:
             return None
-        return self._apply(operation, operands, shape) or self._unknown(shape)
-
-    def _apply(
-        self, operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape
-    ) -> TensorReceptiveField | None:
-        if operation.name in POINTWISE:
-            return broadcast(operands, shape)
-        if operation.name in ("cat", "stack"):
-            return joined(operation, operands, shape)
-        rule = RULES.get(operation.name)
-        if rule is None or len(operands) != 1:
-            return None
-        field, before = operands[0]
-        return rule(operation, field, before, shape)
+        return _apply(operation, operands, shape) or self._bound(shape)
 
 
-def square(field: TensorReceptiveField, shape: Shape, input_size: tuple[int, int]) -> ReceptiveField:
-    """The square around both axes' intervals, in the convention of `ReceptiveField`.
+def _apply(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
+    if operation.name in POINTWISE:
+        return broadcast(operands, shape)
+    if operation.name in ("cat", "stack"):
+        return join(operation, operands, shape)
+    rule = RULES.get(operation.name)
+    if rule is None or len(operands) != 1:
+        return None
+    return rule(operation, *operands[0], shape)
 
-    Where rows and columns differ about a common centre, this is the larger of the two. Different strides do not fit a
-    square grid: then it is the whole image, as a bound.
+
+def _square(field: TensorReceptiveField, shape: Shape, input_size: tuple[int, int]) -> ReceptiveField:
+    """The square around the intervals of both axes, as a `ReceptiveField`.
+
+    If rows and columns differ around a common center, this is the larger of the two. Different strides do not fit a
+    square grid; the result is then the whole image, as a bound.
     """
     exact = all(axis.exact for axis in field.axes)
     rows, columns = field.axes
-    mapped = field.dims != (None, None) and not field.flattened and len(shape) == 4
-    whole = ReceptiveField(size=max(input_size), stride=0.0, offset=0.0, input_size=input_size, exact=exact)
+    is_map = field.dims != (None, None) and not field.flattened and len(shape) == 4
     if rows.whole or columns.whole:
-        return whole
-    if len(shape) == 4 and mapped and rows.length > 1 and columns.length > 1 and rows.stride != columns.stride:
-        return ReceptiveField(whole.size, 0.0, 0.0, input_size, exact=False)
-    if not mapped and max(rows.length, columns.length) > 1:
-        return ReceptiveField(whole.size, 0.0, 0.0, input_size, exact=False)
+        return ReceptiveField(max(input_size), 0.0, 0.0, input_size, exact)
+    strides_differ = rows.length > 1 and columns.length > 1 and rows.stride != columns.stride
+    if strides_differ if is_map else max(rows.length, columns.length) > 1:
+        return ReceptiveField(max(input_size), 0.0, 0.0, input_size, exact=False)
     longest = rows if rows.length >= columns.length else columns
     first, last = min(rows.first, columns.first), max(rows.last, columns.last)
     size = max(
@@ -104,7 +95,7 @@ def square(field: TensorReceptiveField, shape: Shape, input_size: tuple[int, int
 
 
 def _first_shape(known: Any) -> Shape | None:
-    """Shape of a tensor; of several tensors, as a split gives, that of the first."""
+    """Shape of a tensor, or of the first of several tensors."""
     if isinstance(known, TensorShape):
         return known
     if isinstance(known, tuple):

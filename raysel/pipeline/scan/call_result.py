@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raysel.neurons import Candidates, thin
+from raysel.neurons import Candidates, keep_top
 
 SCHEMA = pa.schema(
     [
@@ -111,8 +111,8 @@ def merge_rows(rows: pa.Table, depth: int) -> pa.Table:
         for part in parts:
             waiting.append(part)
             if sum(map(len, waiting)) > max(_AT_ONCE, len(kept)):
-                kept, waiting = thin(Candidates.concatenate([kept, *waiting]), depth), []
-        return thin(Candidates.concatenate([kept, *waiting]), depth) if waiting else kept
+                kept, waiting = keep_top(Candidates.concatenate([kept, *waiting]), depth), []
+        return keep_top(Candidates.concatenate([kept, *waiting]), depth) if waiting else kept
 
     return CallResult.from_rows(rows, thinned).to_row()
 

@@ -52,7 +52,7 @@ class CutoffPoll:
 
     def __init__(self, keeper: Any, neurons: int) -> None:
         self._keeper = keeper
-        self._cutoffs = Rankings.empty(neurons, 1).floors
+        self._cutoffs = Rankings.empty(neurons, 1).cutoffs
         self._pending = keeper.newer.remote(0)
         self.images = 0
         """Images in the state of these cutoffs."""

@@ -30,10 +30,10 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
     with run.reporter.stage("scan", "images", len(run.images.images)) as stage:
         stage.resume_at(state.done)
         with cutoff_keeper() as cutoffs, as_raysel_error_from_worker():
-            cutoffs.put.remote(state.done, state.rankings().floors)
+            cutoffs.put.remote(state.done, state.rankings().cutoffs)
             for result in _results(run, layout, state, cutoffs):
                 if state.take(result):
-                    cutoffs.put.remote(state.done, state.rankings().floors)
+                    cutoffs.put.remote(state.done, state.rankings().cutoffs)
                 check_bad_images(state, run.images, run.config.source.max_bad)
                 snapshots.save_if_due(state)
                 stage.advance(state.done - stage.done)

@@ -12,9 +12,9 @@ from torch.nn.functional import relu
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network import load
-from raysel.network.importers.finding import find
+from raysel.network.importers.registry import import_network
+from tests.network.maps import CountedOperations, assert_close, maps, pixels, plain
 from tests.network.receptive_field.gradient import Probe, positive
-from tests.network.test_run import Counting, assert_close, maps, pixels, plain
 
 BY_SHAPE = NetworkConfig(network="tests.network.small:ByShape")
 BY_VALUE = NetworkConfig(network="tests.network.small:ByValue")
@@ -28,7 +28,7 @@ def test_code_that_decides_by_shape_is_exported() -> None:
         ("b#2", "relu"),
     ]
     images = pixels(network, 3)
-    module = find(BY_SHAPE)[0]
+    module = import_network(BY_SHAPE).module
     expected = plain(module, images, network)
     actual = maps(network, images)
     assert_close(actual["a"], relu(expected["norm"]))
@@ -49,23 +49,23 @@ def test_code_that_decides_by_value_is_hooked() -> None:
         assert tap.receptive_field.whole
         assert not tap.receptive_field.exact
     images = pixels(network, 3)
-    expected, actual = plain(find(BY_VALUE)[0], images, network), maps(network, images)
+    expected, actual = plain(import_network(BY_VALUE).module, images, network), maps(network, images)
     for layer in ("a", "b"):
         assert_close(actual[layer], expected[layer])
 
 
 def test_a_hooked_network_stops_behind_its_last_tap() -> None:
     network = load(NetworkConfig(network=BY_VALUE.network, layers=("a",)))
-    with Counting() as counting:
+    with CountedOperations() as operations:
         network.run(pixels(network, 1), lambda k, map_: None)
-    assert counting.calls["conv2d"] == 1
+    assert operations.calls["conv2d"] == 1
     with pytest.raises(RayselError, match=r"no layer matches 'z\*'; this network has a, b"):
         load(NetworkConfig(network=BY_VALUE.network, layers=("z*",)))
 
 
 @pytest.mark.parametrize("fixed", [None, 2])
 def test_exported_programs(tmp_path: Path, fixed: int | None) -> None:
-    module = find(BY_SHAPE)[0].eval()
+    module = import_network(BY_SHAPE).module.eval()
     dynamic = None if fixed else ({0: torch.export.Dim("batch", min=1, max=64)},)
     program = torch.export.export(module, (torch.zeros(fixed or 2, 3, 24, 24),), dynamic_shapes=dynamic)
     path = str(tmp_path / "own.pt2")
@@ -82,9 +82,9 @@ def test_exported_programs(tmp_path: Path, fixed: int | None) -> None:
 
 def test_files_that_are_no_programs(tmp_path: Path) -> None:
     (tmp_path / "no.pt2").write_bytes(b"nothing of the kind")
-    with pytest.raises(RayselError, match=r"no.pt2 is no torch.export program"):
+    with pytest.raises(RayselError, match=r"no.pt2 is not a torch.export program"):
         load(NetworkConfig(network=str(tmp_path / "no.pt2"), unsafe_pickle=True))
-    with pytest.raises(RayselError, match="no program at"):
+    with pytest.raises(RayselError, match="there is no program at"):
         load(NetworkConfig(network=str(tmp_path / "none.pt2")))
 
 
@@ -105,5 +105,5 @@ def test_efficientnet_with_swish_written_as_its_own_function() -> None:
         "batch norm",
     ]
     images = pixels(network, 2)
-    expected = plain(find(config)[0], images, network)
+    expected = plain(import_network(config).module, images, network)
     assert_close(maps(network, images)["_conv_stem"], nn.functional.silu(expected["_bn0"]))

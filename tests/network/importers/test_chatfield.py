@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from raysel.config import NetworkConfig
 from raysel.network import load
-from raysel.network.importers.finding import find
-from raysel.network.importers.local_response import ChannelNormalization
-from tests.network.test_run import maps, pixels
+from raysel.network.importers.matconvnet_layers import ChannelNormalization
+from raysel.network.importers.registry import import_network
+from tests.network.maps import maps, pixels
 
 Map = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def test_forward(name: str) -> None:
     network = load(config)
     images = pixels(network, 1)
     actual = maps(network, images)
-    weights = {key: value.double().numpy() for key, value in find(config)[0].state_dict().items()}
+    weights = {key: value.double().numpy() for key, value in import_network(config).module.state_dict().items()}
     x = (images[0].double().numpy() - np.array(network.preprocessing.mean)).transpose(2, 0, 1)
     for k, (kernel, stride, padding, normalized, pooling) in enumerate(ARCHITECTURES[name], start=1):
         weight = weights[f"conv{k}.weight"]

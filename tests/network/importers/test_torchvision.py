@@ -13,12 +13,11 @@ from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
 from raysel.network.graph.tracing import trace
 from raysel.network.importers import torchvision as torchvision_networks
-from raysel.network.importers.finding import find
+from raysel.network.importers.registry import import_network
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.network.taps import find_tap_points
-from tests.network.receptive_field.gradient import Probe, positive
-from tests.network.receptive_field.test_receptive_field import expected_interval
-from tests.network.test_run import assert_close, maps, pixels, plain
+from tests.network.maps import assert_close, maps, pixels, plain
+from tests.network.receptive_field.gradient import Probe, expected_interval, positive
 
 # Family: its smallest network, and whether its blocks squeeze and excite: from there on fields are the whole image.
 FAMILIES = {
@@ -123,7 +122,7 @@ def loaded(request: pytest.FixtureRequest) -> Loaded:
     config = NetworkConfig(
         network=f"torchvision:{request.param}", weights="random", preprocessing=preprocessing, tap="convolution"
     )
-    module = find(config).module
+    module = import_network(config).module
     for parent in list(module.modules()):
         for key, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):

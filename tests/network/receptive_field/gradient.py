@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import nn
 
+from raysel.network import Tap
+
 _PASSED = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LocalResponseNorm)
 _PASSED_BY_NAME = ("ChannelNormalization", "LayerNorm", "LayerNorm2d")  # each position for itself
 
@@ -63,3 +65,13 @@ class Probe:
         """Rows and columns of the layer's map."""
         rows, columns = self._maps[layer].shape[2:]
         return rows, columns
+
+
+def expected_interval(tap: Tap, position: int, axis: int) -> tuple[int, int]:
+    """The tap's interval at a position, clipped to the image."""
+    field = tap.receptive_field
+    size = field.input_size[axis]
+    if field.whole:
+        return 0, size - 1
+    first = int(field.offset + field.stride * position)
+    return max(first, 0), min(first + field.size - 1, size - 1)

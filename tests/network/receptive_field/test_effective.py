@@ -8,9 +8,9 @@ from torch import nn
 
 from raysel.config import NetworkConfig
 from raysel.network import effective_receptive_fields, load
-from raysel.network.importers.finding import find
+from raysel.network.importers.registry import import_network
+from tests.network.maps import pixels
 from tests.network.receptive_field.gradient import Probe, positive
-from tests.network.test_run import pixels
 
 
 def test_one_convolution_with_a_known_kernel() -> None:
@@ -37,7 +37,7 @@ def test_against_the_gradients_of_all_channels() -> None:
     )
     network = load(config)
     images = pixels(network, 8)
-    module = find(config).module.eval()
+    module = import_network(config).module.eval()
     inputs = network.normalize(images).detach().requires_grad_()
     maps = {"conv1": module[:1](inputs), "conv2": module[:5](inputs)}
     for tap, field in zip(network.taps, effective_receptive_fields(network, images), strict=True):
@@ -72,7 +72,7 @@ def test_transposed_convolution_is_bounded() -> None:
     """Upsampling: fields differ from position to position, so one size bounds them all."""
     config = NetworkConfig(network="tests.network.small:upsampled")
     network = load(config)
-    probe = Probe(positive(find(config).module), network.preprocessing.input_size)
+    probe = Probe(positive(import_network(config).module), network.preprocessing.input_size)
     layers = {tap.layer: tap.receptive_field for tap in network.taps}
     assert layers["0"].exact
     for layer in ("1", "3"):
@@ -97,4 +97,4 @@ def test_nothing_of_the_network_changes() -> None:
     effective_receptive_fields(network, images)
     network.run(images, lambda k, map_: before.append(map_.clone()))
     assert torch.equal(before[0], before[1])
-    assert isinstance(find(NetworkConfig(network="tests.network.small:peaked")).module, nn.Module)
+    assert isinstance(import_network(NetworkConfig(network="tests.network.small:peaked")).module, nn.Module)

@@ -11,24 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from raysel.config import NetworkConfig
-from raysel.network import Network, Tap, load
-from raysel.network.importers.finding import find
-from tests.network.receptive_field.gradient import Probe, positive
-from tests.network.small import layer
+from raysel.network import Network, load
+from raysel.network.importers.registry import import_network
+from tests.network.receptive_field.gradient import Probe, expected_interval, positive
+from tests.network.small import SMALL_END, layer
 
 BUILD = "tests.network.small:build"
-SMALL_END = {"fc6": 8, "fc7": 8, "classes": 2}
-"""Of a network of Chatfield et al., where its fully connected layers do not matter."""
-
-
-def expected_interval(tap: Tap, position: int, axis: int) -> tuple[int, int]:
-    """The tap's interval at a position, clipped to the image."""
-    field = tap.receptive_field
-    size = field.input_size[axis]
-    if field.whole:
-        return 0, size - 1
-    first = int(field.offset + field.stride * position)
-    return max(first, 0), min(first + field.size - 1, size - 1)
 
 
 def check(network: Network, module: nn.Module, layers: list[str] | None = None) -> None:
@@ -63,7 +51,7 @@ def check(network: Network, module: nn.Module, layers: list[str] | None = None) 
 def test_random_graphs(plan: list[tuple[Any, ...]], height: int, width: int) -> None:
     steps = [["conv", 3, 1, 1, 1, 1], *map(list, plan), ["conv", 3, 1, 1, 1, 1]]
     config = NetworkConfig(network=BUILD, network_args={"plan": steps, "size": [height, width]})
-    module, *_ = find(config)
+    module = import_network(config).module
     try:
         with torch.no_grad():
             module.eval()(torch.zeros(1, 3, height, width))
@@ -75,7 +63,7 @@ def test_random_graphs(plan: list[tuple[Any, ...]], height: int, width: int) -> 
 @pytest.mark.parametrize("name", ["vgg-f", "vgg-m", "vgg-s"])
 def test_chatfield(name: str) -> None:
     config = NetworkConfig(network=f"chatfield:{name}", weights="random", network_args=SMALL_END)
-    check(load(config), find(config)[0])
+    check(load(config), import_network(config).module)
 
 
 def test_vgg_m_as_in_the_paper() -> None:
@@ -90,7 +78,7 @@ def test_squeezenet() -> None:
     config = NetworkConfig(network="torchvision:squeezenet1_1", weights="random")
     network = load(config)
     assert len(network.taps) == 26
-    check(network, find(config)[0])
+    check(network, import_network(config).module)
 
 
 def test_efficientnet_lite() -> None:
@@ -101,5 +89,5 @@ def test_efficientnet_lite() -> None:
     network = load(config)
     assert sum(tap.channels for tap in network.taps) == 21_008
     some = ["_conv_stem", "_blocks.1._depthwise_conv", "_blocks.3._depthwise_conv", "_blocks.5._project_conv"]
-    check(network, find(config)[0], some)
+    check(network, import_network(config).module, some)
     assert network.taps[0].receptive_field.offset == 0  # 224 px: one row of padding, at the bottom

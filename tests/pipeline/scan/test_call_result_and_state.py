@@ -29,7 +29,7 @@ def found_in(
     activations: NDArray[np.float32], ids: NDArray[np.int64], positions: NDArray[np.int32], **more: Any
 ) -> CallResult:
     """What a call without cutoffs finds in these activations [images, neurons]."""
-    candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).floors)
+    candidates = select(activations, positions, ids, Rankings.empty(activations.shape[1], 1).cutoffs)
     return CallResult(ids, more.pop("bad", {}), candidates, **more)
 
 
@@ -218,13 +218,13 @@ def test_a_tree_level_holds_only_some_candidates_at_a_time(monkeypatch: pytest.M
         for k in range(calls)
     ]
     at_once = merge_rows(pa.concat_tables(rows), depth)
-    thinning = call_result.thin
+    thinning = call_result.keep_top
 
-    def thin(candidates: Candidates, depth: int) -> Candidates:
+    def keep_top(candidates: Candidates, depth: int) -> Candidates:
         held.append(len(candidates))
         return thinning(candidates, depth)
 
-    monkeypatch.setattr(call_result, "thin", thin)
+    monkeypatch.setattr(call_result, "keep_top", keep_top)
     monkeypatch.setattr(call_result, "_AT_ONCE", 10 * NEURONS)
     bit_by_bit = merge_rows(pa.concat_tables(rows), depth)
     assert max(held) <= (10 + 8 + depth) * NEURONS

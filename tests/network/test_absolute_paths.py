@@ -1,4 +1,4 @@
-"""Files by their absolute paths, everything else as it was typed."""
+"""Local files get absolute paths; everything else stays as it was given."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def test_local_files(tmp_path: Path) -> None:
     config = NetworkConfig(
         network="net.mat", weights="./w.safetensors", preprocessing=Preprocessing(average_image="average.npy")
     )
-    there = with_absolute_paths(config)
-    assert (there.network, there.weights) == (str(tmp_path / "net.mat"), str(tmp_path / "w.safetensors"))
-    assert there.preprocessing == Preprocessing(average_image=str(tmp_path / "average.npy"))
-    assert with_absolute_paths(there) == there
+    absolute = with_absolute_paths(config)
+    assert (absolute.network, absolute.weights) == (str(tmp_path / "net.mat"), str(tmp_path / "w.safetensors"))
+    assert absolute.preprocessing == Preprocessing(average_image=str(tmp_path / "average.npy"))
+    assert with_absolute_paths(absolute) == absolute
 
 
 @pytest.mark.parametrize("weights", [None, "random", "IMAGENET1K_V2", "s3://bucket/w.pth", "/nowhere/w.pth"])
 @pytest.mark.parametrize("network", ["torchvision:resnet50", "package.module:factory", "absent.pt2"])
-def test_what_is_no_local_file_stays(network: str, weights: str | None) -> None:
+def test_other_names_stay(network: str, weights: str | None) -> None:
     config = NetworkConfig(network=network, weights=weights, preprocessing=Preprocessing())
     assert with_absolute_paths(config) == config

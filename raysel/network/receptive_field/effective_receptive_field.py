@@ -1,4 +1,4 @@
-"""The effective receptive field: where within the theoretical one the gradient really is.
+"""The effective receptive field: the part of the theoretical one that has most of the gradient.
 
 Luo, Li, Urtasun, Zemel: Understanding the effective receptive field in deep convolutional neural networks, NIPS 2016.
 """
@@ -22,19 +22,19 @@ _BATCH = 8
 def effective_receptive_fields(
     network: Network, pixels: torch.Tensor | None = None, share: float = 0.95, seed: int = 0
 ) -> tuple[ReceptiveField, ...]:
-    """Per tap the smallest centred square that holds `share` of the squared gradient of the map's centre position.
+    """Per tap, the smallest centered square with `share` of the squared gradient of the map's center position.
 
-    The squares of the gradients of all channels are summed by random signs: for signs s with mean 0, the mean of
-    ``(sum_i s_i g_i)^2`` is ``sum_i g_i^2``; one backward pass then serves all channels.
+    Random signs s sum the squared gradients g of all channels in one backward pass: for signs with mean 0, the mean of
+    ``(sum_i s_i g_i)^2`` is ``sum_i g_i^2``.
 
     Args:
         network: on any device.
-        pixels: uint8[n, H, W, 3], the images over which it is averaged; by default 64 of seeded noise.
-        share: of the gradient's energy, 0 to 1.
+        pixels: uint8 [n, H, W, 3], the images to average over; by default 64 images of seeded noise.
+        share: of the sum of the squared gradient, 0 to 1.
         seed: of the noise and the signs.
 
     Returns:
-        A field per tap, `exact` False; never larger than the theoretical one.
+        One field per tap, `exact` False; none is larger than the theoretical one.
     """
     generator = torch.Generator().manual_seed(seed)
     if pixels is None:
@@ -48,43 +48,43 @@ def effective_receptive_fields(
 
 
 def _squared_gradients(network: Network, pixels: torch.Tensor, generator: torch.Generator) -> list[NDArray[np.float64]]:
-    """Per tap float64[H, W], summed over the batch and over the input's colours."""
+    """Per tap, float64 [H, W], summed over the batch and the input's colors."""
     readings: list[torch.Tensor] = []
 
-    def read_centre(_k: int, map_: torch.Tensor) -> None:
-        centre = map_[:, :, map_.shape[2] // 2, map_.shape[3] // 2]
-        signs = torch.randint(0, 2, centre.shape, generator=generator) * 2 - 1
-        readings.append((centre * signs.to(centre)).sum())
+    def read_center(_tap: int, map_: torch.Tensor) -> None:
+        center = map_[:, :, map_.shape[2] // 2, map_.shape[3] // 2]
+        signs = torch.randint(0, 2, center.shape, generator=generator) * 2 - 1
+        readings.append((center * signs.to(center)).sum())
 
     with torch.enable_grad():
         inputs = network.normalize(pixels).requires_grad_()
-        network.forward(inputs, read_centre)
+        network.forward(inputs, read_center)
         gradients = (torch.autograd.grad(reading, inputs, retain_graph=True)[0] for reading in readings)
         return [gradient.double().square().sum(dim=(0, 1)).cpu().numpy() for gradient in gradients]
 
 
 def _smallest(tap: Tap, energy: NDArray[np.float64], share: float) -> ReceptiveField:
-    """The smallest square about the centre position's own centre; the theoretical field where no gradient came."""
+    """The smallest square around the center position's own center; the theoretical field if all gradients are 0."""
     theory = tap.receptive_field
     total = energy.sum()
     if not total > 0:
         return replace(theory, exact=False)
-    stride, first_centre = _grid(tap)
-    centre_row, centre_column = (first_centre + stride * (n // 2) for n in tap.map_size)
+    stride, first_center = _grid(tap)
+    center_row, center_column = (first_center + stride * (n // 2) for n in tap.map_size)
     sums = np.pad(energy, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    smallest = 2 if (2 * centre_row) % 2 == 1 else 1  # between two pixels, or on one
+    smallest = 2 if (2 * center_row) % 2 == 1 else 1  # the center is between two pixels, or on one
     for size in range(smallest, min(theory.size, max(energy.shape)) + 1, 2):
-        top, left = (floor(centre - (size - 1) / 2) for centre in (centre_row, centre_column))
+        top, left = (floor(center - (size - 1) / 2) for center in (center_row, center_column))
         rows = np.clip([top, top + size], 0, energy.shape[0])
         columns = np.clip([left, left + size], 0, energy.shape[1])
         corners = sums[np.ix_(rows, columns)]
         if corners[1, 1] - corners[0, 1] - corners[1, 0] + corners[0, 0] >= share * total:
-            return ReceptiveField(size, stride, first_centre - (size - 1) / 2, theory.input_size, exact=False)
+            return ReceptiveField(size, stride, first_center - (size - 1) / 2, theory.input_size, exact=False)
     return replace(theory, exact=False)
 
 
 def _grid(tap: Tap) -> tuple[float, float]:
-    """Stride and the first position's centre, in pixels; where everything sees everything, the map spread evenly."""
+    """Stride and the first position's center, in pixels; positions that all see everything are spread evenly."""
     theory = tap.receptive_field
     if theory.stride > 0:
         return theory.stride, theory.offset + (theory.size - 1) / 2

@@ -1,7 +1,7 @@
-"""Fewer passes over memory for the same maps: what a convolution can do itself is folded into it.
+"""Computes the same maps in fewer passes over memory, by folding batch norm and zero padding into convolutions.
 
-Batch norm in eval mode is a scale and a shift per channel, and zeros around the input can be the convolution's own
-padding. Folded weights are computed in float64: maps differ from the plain network's in the last bits only.
+In eval mode batch norm is a scale and a shift per channel. Folded weights are computed in float64, so that maps differ
+from the plain network's in the last bits only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from raysel.network.graph.operations import Operation
+from raysel.network.graph.operations import Operation, pair
 
 Operations = dict[fx.Node, Operation]
 
@@ -27,14 +27,14 @@ _IN_PLACE_FUNCTIONS = (
 
 
 def simplify(module: nn.Module, graph: fx.Graph, operations: Operations) -> None:
-    """Folds what `graph` over `module` allows, where nothing else, a tap least of all, uses what lies between.
+    """Folds operations into convolutions where nothing else, such as a tap, uses the tensors between them.
 
     Args:
-        module: owner of the weights; folded convolutions are added to it.
-        graph: of a network in eval mode; changed.
-        operations: what each of its nodes does; nodes that are not in it are left alone.
+        module: owns the weights; folded convolutions are added to it.
+        graph: of a network in eval mode; it is changed.
+        operations: describes the nodes; a node that is not in it stays as it is.
     """
-    fresh: set[fx.Node] = set()  # nodes whose memory nothing else looks at
+    fresh: set[fx.Node] = set()  # nodes with a tensor that shares its memory with no other
     for number, node in enumerate(list(graph.nodes)):
         name = operations[node].name if node in operations else ""
         if name == "conv2d":
@@ -48,7 +48,7 @@ def simplify(module: nn.Module, graph: fx.Graph, operations: Operations) -> None
 
 
 def _fold(module: nn.Module, graph: fx.Graph, operations: Operations, node: fx.Node, name: str) -> fx.Node:
-    """One convolution for padding, convolution and batch norm; the node that gives its result."""
+    """Replaces padding, convolution `node` and batch norm by one convolution; returns the node of the result."""
     conv = _as_module(module, operations[node], node)
     if conv is None:
         return node
@@ -71,7 +71,7 @@ def _fold(module: nn.Module, graph: fx.Graph, operations: Operations, node: fx.N
 
 
 def _as_module(module: nn.Module, operation: Operation, node: fx.Node) -> nn.Conv2d | None:
-    """A convolution of its own with the same weights; None if they are computed, or its padding is not of zeros."""
+    """A new convolution with the same weights; None if they are computed, or if it does not pad with zeros."""
     weight: Any
     bias: Any
     if node.op == "call_module":
@@ -90,9 +90,9 @@ def _as_module(module: nn.Module, operation: Operation, node: fx.Node) -> nn.Con
         weight.shape[1] * groups,
         weight.shape[0],
         tuple(weight.shape[2:]),
-        stride=_pair(operation.setting("stride", 1)),
-        padding=_pair(padding),
-        dilation=_pair(operation.setting("dilation", 1)),
+        stride=pair(operation.setting("stride", 1)),
+        padding=pair(padding),
+        dilation=pair(operation.setting("dilation", 1)),
         groups=groups,
         device="meta",
     )
@@ -111,7 +111,7 @@ def _constant(module: nn.Module, node: Any) -> torch.Tensor | None:
 
 
 def _folded_padding(operations: Operations, node: fx.Node, conv: nn.Conv2d) -> fx.Node | None:
-    """The padding in front of `node`, if it is of zeros and even on both sides; `conv` then does it itself."""
+    """The padding before `node` if it adds equally many zeros on opposite sides; it is moved into `conv`."""
     pad = node.args[0]
     if not isinstance(pad, fx.Node) or pad not in operations or operations[pad].name != "pad" or len(pad.users) != 1:
         return None
@@ -124,14 +124,14 @@ def _folded_padding(operations: Operations, node: fx.Node, conv: nn.Conv2d) -> f
     left, right, top, bottom = amounts
     if left != right or top != bottom:
         return None
-    rows, columns = _pair(conv.padding)
+    rows, columns = pair(conv.padding)
     conv.padding = (rows + top, columns + left)
     conv._reversed_padding_repeated_twice = [columns + left] * 2 + [rows + top] * 2
     return pad
 
 
 def _folded_norm(module: nn.Module, operations: Operations, node: fx.Node) -> fx.Node | None:
-    """The batch norm behind `node` that alone uses it."""
+    """The batch norm after `node`, if nothing else uses the tensor between them."""
     if len(node.users) != 1:
         return None
     norm = next(iter(node.users))
@@ -141,7 +141,7 @@ def _folded_norm(module: nn.Module, operations: Operations, node: fx.Node) -> fx
 
 
 def _scale(conv: nn.Conv2d, norm: Any) -> None:
-    """``norm(conv(x))`` becomes ``conv(x)``."""
+    """Changes the weights of `conv` to those of ``norm(conv(x))``."""
     gain = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
         gain = gain * norm.weight.double()
@@ -154,7 +154,7 @@ def _scale(conv: nn.Conv2d, norm: Any) -> None:
 
 
 def _work_in_place(module: nn.Module, node: fx.Node) -> None:
-    """An activation writes over its input, which nothing else uses."""
+    """Lets an activation write over its input, which nothing else uses."""
     if node.op == "call_module":
         activation: Any = module.get_submodule(str(node.target))
         if type(activation) in _IN_PLACE_MODULES and not activation.inplace:
@@ -165,7 +165,3 @@ def _work_in_place(module: nn.Module, node: fx.Node) -> None:
             node.target = name
     elif node.op == "call_function" and node.target in _IN_PLACE_FUNCTIONS and len(node.args) == 1:
         node.kwargs = {**node.kwargs, "inplace": True}
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[-1])) if isinstance(value, (tuple, list)) else (int(value), int(value))

@@ -1,0 +1,66 @@
+"""What an importer is, and what several of them need: a seed, weights, an error for unknown names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError, did_you_mean
+from raysel.network.weights import fit, read_state_dict
+
+RANDOM = "random"
+"""Value of `NetworkConfig.weights` for an untrained network, initialized with seed 0."""
+
+T = TypeVar("T")
+
+
+class ImportedNetwork(NamedTuple):
+    """A network as its origin gives it, with its weights."""
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+    """Names of its outputs, if the origin has them."""
+    program: ExportedProgram | None = None
+    """The program that `module` was made from, if the network is one: it has been traced already."""
+
+
+Importer = Callable[[NetworkConfig], ImportedNetwork]
+"""Builds the network that a configuration names and loads its weights.
+
+Raises `RayselError` for an unknown name, wrong arguments, and weights that are missing or do not fit.
+"""
+
+
+def seeded(factory: Callable[[], T]) -> T:
+    """Calls `factory` with torch's generator at seed 0, and restores the generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return factory()
+
+
+def required_weights(config: NetworkConfig) -> str:
+    """The name of the weights; fails if `config` has none."""
+    if config.weights is None:
+        raise RayselError(
+            f"{config.network} needs its trained weights: give --weights FILE (.safetensors or .pth), "
+            "or --weights random to try it untrained"
+        )
+    return config.weights
+
+
+def load_weights(module: nn.Module, config: NetworkConfig) -> None:
+    """Loads the file of weights that `config` names, if it names one."""
+    if config.weights is not None and config.weights != RANDOM:
+        fit(module, read_state_dict(config.weights, config.unsafe_pickle), config.weights)
+
+
+def unknown_network(config: NetworkConfig, known: Iterable[str]) -> RayselError:
+    """The error for a name that is not in `known`."""
+    hint = did_you_mean(config.network.partition(":")[2], known)
+    return RayselError(f"unknown network {config.network}; {hint}")

@@ -1,0 +1,42 @@
+"""Networks that torch.export wrote to a ``.pt2`` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError, type_and_first_line
+from raysel.network.graph.exporting import input_shape
+from raysel.network.importers.importer import ImportedNetwork
+
+
+def import_network(config: NetworkConfig) -> ImportedNetwork:
+    """The program in the file, with preprocessing to the size of image that it takes.
+
+    Raises:
+        RayselError: the file does not exist, is not trusted, or holds no program that takes a batch of images.
+    """
+    program = _read(config.network, config.unsafe_pickle)
+    shape = input_shape(program)
+    if len(shape) != 4 or shape[1] not in (3, None):
+        raise RayselError(f"{config.network} takes {list(shape)}, not a batch of images [batch, 3, height, width]")
+    height, width = shape[2] or 224, shape[3] or 224
+    preprocessing = Preprocessing(resize=min(height, width) * 8 // 7, crop=(height, width))
+    return ImportedNetwork(program.module(), preprocessing, program=program)
+
+
+def _read(path: str, unsafe_pickle: bool) -> ExportedProgram:
+    if not Path(path).is_file():
+        raise RayselError(f"there is no program at {path}")
+    if not unsafe_pickle:  # PyTorch unpickles parts of the file
+        raise RayselError(
+            f"{path} is an exported program, which may run code when it is read: give --unsafe-pickle if you trust it, "
+            "or name the network as package.module:factory with its weights as .safetensors"
+        )
+    try:
+        return torch.export.load(path)
+    except Exception as error:  # a broken archive can raise anything
+        raise RayselError(f"{path} is not a torch.export program: {type_and_first_line(error)}") from error

@@ -1,0 +1,49 @@
+"""Rules of operations over all indices of some dimensions: sums, means, norms, fully connected layers."""
+
+from __future__ import annotations
+
+from raysel.network.graph.operations import Operation
+from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField
+
+
+def reduction(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """A sum, mean or maximum over dimensions."""
+    dim = operation.arguments.get("dim", operation.arguments.get("axis"))
+    if dim is None or dim == ():
+        dims = set(range(len(before)))
+    else:
+        dims = {int(d) % len(before) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    return field.reduced(dims, keepdim=len(before) == len(after))
+
+
+def linear(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """A fully connected layer over the last dimension."""
+    return field.reduced({len(before) - 1}, keepdim=True)
+
+
+def layer_norm(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """Layer norm over the last dimensions."""
+    normalized = operation.arguments["normalized_shape"]
+    count = len(normalized) if isinstance(normalized, (tuple, list)) else 1
+    return _normalized(field, set(range(len(before) - count, len(before))), before)
+
+
+def softmax(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """Softmax over one dimension."""
+    return _normalized(field, {int(operation.setting("dim", 1)) % len(before)}, before)
+
+
+def norm_over_space(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """Group norm and instance norm."""
+    return _normalized(field, set(range(2, len(before))), before)
+
+
+def _normalized(field: TensorReceptiveField, dims: set[int], shape: Shape) -> TensorReceptiveField:
+    """Every value sees all indices of `dims`, whose statistics it is normalized with; the shape stays."""
+    if field.flattened and field.dims[0] in dims:
+        return field.everything(shape, True)
+    rows, columns = (
+        axis.everything(axis.length) if dim in dims and axis.length > 1 else axis
+        for axis, dim in zip(field.axes, field.dims, strict=True)
+    )
+    return field.with_axes(rows, columns)
