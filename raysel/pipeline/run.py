@@ -36,6 +36,7 @@ from raysel.store import (
     UnreadableManifestError,
     locked,
     read_manifest,
+    remove_progress,
 )
 
 
@@ -98,7 +99,7 @@ def _scanned(run: Run) -> RunningState:
     if state is None:
         state = RunningState.empty(neurons, options.rank_depth, count)
         # What was derived from a scan that is lost may differ from this one's in the last bits.
-        run.folder.delete_below(f"{RUNS_PREFIX}/{run.fingerprints.index}")
+        remove_progress(run.folder, run.fingerprints.index)
     elif state.done:
         say(f"scan: resuming: {state.done:,} of {count:,} images are done")
     check_bad_images(state, run.images, run.config.source.max_bad)
@@ -185,8 +186,7 @@ def _remove_left(folder: Folder, fingerprints: Fingerprints, reporter: Reporter)
 
     Nothing is removed while another run is alive, and nothing that runs with other settings have begun.
     """
-    prefixes = [f"{RUNS_PREFIX}/{name}" for name in (fingerprints.scan, fingerprints.index)]
-    if folder.exists(LOCK_NAME) or any(folder.list(prefix) for prefix in prefixes):
+    names = (fingerprints.scan, fingerprints.index)
+    if folder.exists(LOCK_NAME) or any(folder.list(f"{RUNS_PREFIX}/{name}") for name in names):
         with suppress(RayselError, OSError), locked(folder, reporter.say):
-            for prefix in prefixes:
-                folder.delete_below(prefix)
+            remove_progress(folder, *names)
