@@ -29,7 +29,7 @@ def demo(
     EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray; about two minutes on two cores. A second call
     computes nothing.
     """
-    from raysel.demo.run import demo_config
+    from raysel.demo.demo_config import demo_config
     from raysel.pipeline.progress import Reporter
     from raysel.pipeline.run import index as run_index
 

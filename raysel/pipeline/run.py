@@ -48,8 +48,8 @@ from raysel.store import (
     Manifest,
     RunLock,
     TableWriter,
-    UnreadableManifestError,
     locked,
+    published_manifest,
     read_manifest,
 )
 
@@ -244,15 +244,10 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
     """
     if not folder.exists(MANIFEST_NAME):
         return None
-    try:
-        there = read_manifest(folder)
-    except UnreadableManifestError:
-        if config.replace:
-            return None
-        raise
-    if there.index_fingerprint == fingerprints.index:
+    there = published_manifest(folder) if config.replace else read_manifest(folder)
+    if there is not None and there.index_fingerprint == fingerprints.index:
         return there
-    if config.replace:
+    if there is None or config.replace:
         return None
     what = differences(there, config) or "the images, the weights or raysel changed since"
     raise RayselError(f"{folder.shown} holds an index made otherwise ({what}): give another --out, or --replace it")
