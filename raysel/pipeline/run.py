@@ -33,8 +33,8 @@ from raysel.store import (
     MANIFEST_NAME,
     RUNS_PREFIX,
     Manifest,
-    UnreadableManifestError,
     locked,
+    published_manifest,
     read_manifest,
     remove_progress,
 )
@@ -167,15 +167,10 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
     """
     if not folder.exists(MANIFEST_NAME):
         return None
-    try:
-        manifest = read_manifest(folder)
-    except UnreadableManifestError:
-        if config.replace:
-            return None
-        raise
-    if manifest.index_fingerprint == fingerprints.index:
+    manifest = published_manifest(folder) if config.replace else read_manifest(folder)
+    if manifest is not None and manifest.index_fingerprint == fingerprints.index:
         return manifest
-    if config.replace:
+    if manifest is None or config.replace:
         return None
     what = differences(manifest, config) or "the images, the weights or raysel changed since"
     raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from raysel.config import NetworkConfig, RunConfig, SourceConfig
-from raysel.demo.efficientnet import pretrained_weights
+from raysel.demo.efficientnet_lite import pretrained_weights
 from raysel.demo.photographs import make_demo_shards
 
 LAYERS = (
@@ -26,6 +26,6 @@ def demo_config(folder: Path) -> RunConfig:
         replace=True,  # the folder is the demo's own, and may hold an index of an older raysel
         source=SourceConfig(images=str(make_demo_shards(folder))),
         network=NetworkConfig(
-            network="raysel.demo.efficientnet:efficientnet_lite0", weights=pretrained_weights(), layers=LAYERS
+            network="raysel.demo.efficientnet_lite:efficientnet_lite0", weights=pretrained_weights(), layers=LAYERS
         ),
     )

@@ -18,7 +18,7 @@ PREPROCESSING = Preprocessing(
 
 
 def efficientnet_lite0() -> tuple[nn.Module, Preprocessing]:
-    """The network without its weights, for ``--network raysel.demo.efficientnet:efficientnet_lite0``."""
+    """The network without its weights, for ``--network raysel.demo.efficientnet_lite:efficientnet_lite0``."""
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
