@@ -14,10 +14,11 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ray
+from ray._private import worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.data import DataContext
 
@@ -28,7 +29,9 @@ _ANSWER_S = 5.0
 _TEMP_DIR = "/tmp"
 """Ray's sockets need a short path."""
 _FREE_BYTES = 100 << 20
-"""Free disk space that a local Ray needs for its logs and for the objects that do not fit in memory."""
+"""Free disk space that a local Ray needs to start, for its logs and for the objects that do not fit in memory."""
+_FULL_BYTES = 10 << 20
+"""A disk with less free space is full."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,20 @@ class Cluster:
 
     cpus: int
     gpus: int
+    session: str | None = None
+    """Folder in which a local Ray keeps its session; None if the Ray is not the run's own."""
+
+    def check_disk(self) -> None:
+        """Fail if the session's disk is full: Ray's workers would die there, and be started again without end.
+
+        Raises:
+            RayselError: the disk is full.
+        """
+        if self.session and shutil.disk_usage(self.session).free < _FULL_BYTES:
+            raise RayselError(
+                f"the disk of {self.session}, where Ray keeps its session, is full: free some space or choose another "
+                "folder with --temp-dir, and run again to resume"
+            )
 
 
 def cluster_now() -> Cluster:
@@ -65,8 +82,8 @@ def connected(config: ClusterConfig, *, verbose: bool = False) -> Iterator[Clust
         return
     address = config.address or os.environ.get("RAY_ADDRESS")
     starting = _joined(address, verbose) if address else _started(config, verbose)
-    with _settled(verbose), starting:
-        yield cluster_now()
+    with _settled(verbose), starting as session:
+        yield replace(cluster_now(), session=session)
 
 
 @contextmanager
@@ -92,13 +109,13 @@ def _check_access(address: str) -> None:
 
 
 @contextmanager
-def _started(config: ClusterConfig, verbose: bool) -> Iterator[None]:
+def _started(config: ClusterConfig, verbose: bool) -> Iterator[str]:
     _check_temp_dir(Path(config.temp_dir or _TEMP_DIR))
     session = nullcontext(config.temp_dir) if config.temp_dir else _session_folder()
     with session as folder, _own_token():
         try:
             _start(config, folder, verbose)
-            yield
+            yield folder
         finally:
             ray.shutdown()
 
@@ -214,6 +231,7 @@ def _settled(verbose: bool) -> Iterator[None]:
     # Blocks of a few MB: the first images reach the actors before a whole slice is read.
     context.target_max_block_size = 8 << 20
     levels = {logger: logger.level for logger in map(logging.getLogger, ("ray", "ray.data"))}
+    prints = getattr(worker, "_worker_logs_enabled", True)
     with warnings.catch_warnings():
         if not verbose:
             # A run may have fewer blocks than actors, and Ray 2.60 offers no other way to set how often it retries.
@@ -221,10 +239,13 @@ def _settled(verbose: bool) -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
         for logger in levels:
             logger.setLevel(_level(verbose))
+        # Otherwise Ray prints a paragraph on stdout for every worker that dies. Nothing public turns that off.
+        worker._worker_logs_enabled = verbose
         DataContext._set_current(context)
         try:
             yield
         finally:
             DataContext._set_current(before)
+            worker._worker_logs_enabled = prints
             for logger, level in levels.items():
                 logger.setLevel(level)

@@ -15,7 +15,9 @@ from tests.end_to_end.runs import run
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
-def test_an_actor_dies_in_mid_batch(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
+def test_an_actor_dies_in_mid_batch(
+    undisturbed: Undisturbed, faults: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A call has two forwards and dies in the second: the candidates of the first are lost with the actor."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, call_images=16)
     set_fault(faults, "forward", "exit", after=5)
@@ -24,6 +26,7 @@ def test_an_actor_dies_in_mid_batch(undisturbed: Undisturbed, faults: Path, tmp_
     happened = count(faults / "log")
     assert happened["died-in-forward"] == 1
     assert undisturbed.decoded(faults) > undisturbed.good, "a call ran again"
+    assert capsys.readouterr().out == "", "stdout is for the summary, and not for Ray"
 
 
 def test_actors_die_while_they_start_and_while_they_decode(

@@ -25,10 +25,11 @@ def joined_already(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings() -> tuple:
     """Everything that a run sets for the whole process."""
     levels = [logging.getLogger(name).level for name in ("ray", "ray.data")]
-    return levels, list(warnings.filters), DataContext.get_current().target_max_block_size
+    prints = ray._private.worker._worker_logs_enabled
+    return levels, list(warnings.filters), DataContext.get_current().target_max_block_size, prints
 
 
-def test_a_run_restores_log_levels_and_warning_filters(joined_already: None) -> None:
+def test_a_run_restores_what_it_sets(joined_already: None) -> None:
     before = settings()
     with connected(ClusterConfig()):
         during = settings()
@@ -70,8 +71,8 @@ def test_the_folder_of_a_local_ray_ends_with_the_run(
     monkeypatch.setattr(ray, "shutdown", lambda: (started[0] / "session").mkdir())
     monkeypatch.setattr(ray, "nodes", list)
     monkeypatch.setattr(cluster, "_TEMP_DIR", str(tmp_path))
-    with connected(ClusterConfig()):
-        assert started == list(tmp_path.iterdir())
+    with connected(ClusterConfig()) as local:
+        assert started == list(tmp_path.iterdir()) == [Path(local.session or "")]
         assert started[0].is_dir()
     assert list(tmp_path.iterdir()) == []
 

@@ -119,7 +119,7 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
 
     A layer is written as soon as its last chunk is there, while chunks of others are derived.
     """
-    runner, options = TaskRunner(run.config.scan), run.config.derive
+    runner, options = TaskRunner(run.config.scan, run.cluster()), run.config.derive
     names = {
         layer: [work.files.name(chunk) for chunk in chunks]
         for layer, chunks in groupby(work.chunks, lambda chunk: chunk.tap.layer)

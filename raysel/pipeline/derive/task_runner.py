@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ import ray
 
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
+from raysel.pipeline.cluster import Cluster
+
+CHECK_EVERY_S = 1.0
 
 T = TypeVar("T")
 
@@ -21,6 +25,7 @@ class TaskRunner:
 
     config: ScanConfig
     """How often a task may run again, and how long none may end."""
+    cluster: Cluster
 
     def task(self, function: Any, **options: Any) -> Any:
         """A remote function whose tasks run again if their worker or machine dies."""
@@ -30,7 +35,7 @@ class TaskRunner:
         """Start what is in `waiting`, or is added to it meanwhile, and yield each with its task's result as it ends.
 
         Raises:
-            RayselError: no task ended for ``no_progress_timeout_s``.
+            RayselError: no task ended for ``no_progress_timeout_s``, or the disk of a local Ray is full.
         """
         running: dict[ray.ObjectRef, T] = {}
         while waiting or running:
@@ -41,14 +46,17 @@ class TaskRunner:
                 yield running.pop(ref), ray.get(ref)
 
     def _ended(self, running: list[ray.ObjectRef]) -> list[ray.ObjectRef]:
-        limit = self.config.no_progress_timeout_s
-        ended, _ = ray.wait(running, timeout=None if limit < 0 else limit)
-        if not ended:
-            raise RayselError(
-                f"no task of derive ended for {limit} s (no_progress_timeout_s): "
-                "look at the cluster, then run again to resume"
-            )
-        return ended
+        limit, began = self.config.no_progress_timeout_s, time.monotonic()
+        while True:
+            ended, _ = ray.wait(running, timeout=CHECK_EVERY_S)
+            if ended:
+                return ended
+            self.cluster.check_disk()
+            if 0 <= limit <= time.monotonic() - began:
+                raise RayselError(
+                    f"no task of derive ended for {limit} s (no_progress_timeout_s): "
+                    "look at the cluster, then run again to resume"
+                )
 
 
 def _in_flight() -> int:

@@ -1,4 +1,4 @@
-"""A pool of actors that no longer fits the cluster: machines were lost or joined, so the scan starts another pool.
+"""A pool of actors that cannot go on: machines were lost or joined, so another size fits, or the disk is full.
 
 Ray Data's pool has a fixed size. An actor whose machine is lost waits for a place with the calls that it was given, and
 would wait forever if no machine has room for it.
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ray.data import DataContext
 
-from raysel.pipeline.cluster import cluster_now
+from raysel.pipeline.cluster import Cluster, cluster_now
 
-CHECK_EVERY_S = 2.0
+CHECK_EVERY_S = 1.0
 
 
 class PoolSizeChanged(Exception):  # noqa: N818 (it is not an error)
@@ -46,21 +46,26 @@ class ActorPool:
 
 
 class PoolWatch:
-    """Compares a pool with the cluster every few seconds."""
+    """Checks every second whether a pool can go on."""
 
-    def __init__(self, pool: ActorPool) -> None:
-        self._pool = pool
+    def __init__(self, pool: ActorPool, cluster: Cluster) -> None:
+        self._pool, self._cluster = pool, cluster
         self._check_at = self._fitted_at = time.monotonic()
 
     def check(self) -> None:
-        """Raise `PoolSizeChanged` if another pool size has fitted for the pool's patience.
+        """Fail if the pool must end. A cluster without room for any actor is waited for.
 
-        A cluster without room for any actor is waited for.
+        Raises:
+            PoolSizeChanged: another pool size has fitted for the pool's patience.
+            RayselError: the disk of a local Ray is full.
         """
         now, pool = time.monotonic(), self._pool
         if now < self._check_at:
             return
-        self._check_at = now + min(CHECK_EVERY_S, pool.patience_s / 4)
+        self._check_at = now + CHECK_EVERY_S
+        self._cluster.check_disk()
+        if pool.patience_s < 0:
+            return
         fitting = pool.fitting()
         if fitting in (pool.actors, 0):
             self._fitted_at = now
@@ -68,26 +73,25 @@ class PoolWatch:
             raise PoolSizeChanged(fitting)
 
 
-def watch_pool(context: DataContext, pool: ActorPool, say: Callable[[str], None]) -> None:
-    """Let streams that run in `context` end with `PoolSizeChanged`, see `PoolWatch.check`.
+def watch_pool(context: DataContext, pool: ActorPool, cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Let streams that run in `context` fail as `PoolWatch.check` does.
 
     Args:
         context: the stream's settings.
-        pool: the stream's actors. A pool of unlimited patience is not watched.
+        pool: the stream's actors.
+        cluster: the cluster at the start of the run.
         say: prints a line; called if this version of Ray has no place for the check.
     """
-    if pool.patience_s < 0:
-        return
     try:
         # Ray 2.60 has it in no public module.
         from ray.data._internal.execution.execution_callback import ExecutionCallback
     except ImportError:
-        say("scan: lost machines will not be noticed: this version of Ray has no execution callbacks")
+        say("scan: lost machines and a full disk will not be noticed: this version of Ray has no execution callbacks")
         return
 
     class Callback(ExecutionCallback):
         def __init__(self) -> None:
-            self._watch = PoolWatch(pool)
+            self._watch = PoolWatch(pool, cluster)
 
         def on_execution_step(self, executor: object) -> None:
             self._watch.check()

@@ -134,4 +134,4 @@ def _limit(context: DataContext, run: Run, layout: ScanLayout, actors: int) -> N
     # Machines are lost while actors start, too. What raysel raises there fails in every actor, and so ends the run.
     context.max_consecutive_actor_init_deaths = actors
     pool = ActorPool(actors, layout.workers, layout.gpu, config.lost_machine_wait_s)
-    watch_pool(context, pool, run.reporter.say)
+    watch_pool(context, pool, run.cluster(), run.reporter.say)
