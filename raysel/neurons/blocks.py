@@ -53,11 +53,11 @@ class BlockGrid:
             more = pixels[:, i::k]
             lines[:, : more.shape[1]] += more
         for channel in range(3):
-            of_channel = sums[:, :, :, channel]
-            of_channel[...] = lines[:, :, ::k, channel]
+            target = sums[:, :, :, channel]
+            target[...] = lines[:, :, ::k, channel]
             for i in range(1, k):
                 more = lines[:, :, i::k, channel]
-                of_channel[:, :, : more.shape[2]] += more
+                target[:, :, : more.shape[2]] += more
 
     def visible(
         self, origins: NDArray[np.int64], image_size: tuple[int, int]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from raysel.neurons.blocks import BlockGrid, Sums, reduction_factor
 from raysel.neurons.receptive_field import ReceptiveField
 
-_BAND_VALUES = 1 << 16  # half a megabyte in float64
-_GROUP_CROPS = 8  # are reduced at a time
-_CACHE_BYTES = 128 << 20  # of reduced whole inputs: the neurons of a chunk share many images
+_BAND_VALUES = 1 << 16  # half a megabyte in float64, which fits a core's cache
+_GROUP_CROPS = 8  # reduced at a time: fewer calls, and the crops still fit a core's cache
+_CACHE_BYTES = 128 << 20  # for whole inputs, reduced: the neurons of a chunk share many images
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Crops:
         return count
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Sums over all pixels of each block, as if its hidden pixels had the mean of its visible ones.
+        """The sums in float64, a band of rows of blocks at a time.
 
-        They come in bands of rows of blocks that stay in a core's cache.
+        A block's hidden pixels count as if they had the mean of its visible ones.
 
         Yields:
-            (the rows of the band; float64 [N, rows, 3 w]: whole numbers if no pixel of the block is hidden, 0 if the
+            (the rows of the band; float64 [N, rows, 3 w], whole numbers if no pixel of the block is hidden, 0 if the
             block is hidden)
         """
         n, height, width, _ = self.sums.shape
@@ -122,7 +122,7 @@ class CropCutter:
         self._grids = {factor: BlockGrid.of(self._size, factor) for factor in self._factors}
         self._whole = field.whole
         cached_inputs = _CACHE_BYTES // sum(grid.empty(1).nbytes for grid in self._grids.values())
-        self._sums_of_input = lru_cache(max(cached_inputs, 1))(partial(_sums_of_input, self._inputs, self._grids))
+        self._reduced_input = lru_cache(max(cached_inputs, 1))(partial(_reduced_input, self._inputs, self._grids))
 
     def cut(self, rows: NDArray[np.integer], origins: NDArray[np.integer]) -> list[Crops]:
         """Cut N crops, and reduce them to each of the sizes.
@@ -138,8 +138,8 @@ class CropCutter:
         sums = {k: grid.empty(len(rows)) for k, grid in self._grids.items()}
         if self._whole:
             for j, row in enumerate(rows.tolist()):
-                for k, of_input in self._sums_of_input(row).items():
-                    sums[k][j] = of_input[0]
+                for k, reduced in self._reduced_input(row).items():
+                    sums[k][j] = reduced[0]
         else:
             self._sum_into(sums, rows, corners)
         crops = {}
@@ -149,6 +149,7 @@ class CropCutter:
         return [crops[k] for k in self._factors]
 
     def _sum_into(self, sums: dict[int, Sums], rows: NDArray[np.integer], corners: NDArray[np.int64]) -> None:
+        """Sums over the blocks of crops, by reduction factor."""
         firsts = np.clip(corners, 0, self._inputs.shape[1:3])
         ends = np.clip(corners + self._size, 0, self._inputs.shape[1:3])
         hides = (ends - firsts != self._size).any(axis=1)
@@ -166,8 +167,8 @@ class CropCutter:
                     grid.sum_into(sums[k][group], crops)
 
 
-def _sums_of_input(inputs: NDArray[np.uint8], grids: dict[int, BlockGrid], row: int) -> dict[int, Sums]:
-    """A whole input as sums over the blocks of each grid. It is the same for all neurons, so it is cached."""
+def _reduced_input(inputs: NDArray[np.uint8], grids: dict[int, BlockGrid], row: int) -> dict[int, Sums]:
+    """Sums over the blocks of a whole input, by reduction factor."""
     sums = {k: grid.empty(1) for k, grid in grids.items()}
     for k, grid in grids.items():
         grid.sum_into(sums[k], inputs[row : row + 1])

@@ -26,8 +26,8 @@ class NeuronFeature:
 def neuron_feature(crops: Crops, weights: NDArray[np.float64]) -> NeuronFeature:
     """Eq. 1, ``sum_j w_j I_j``, with each pixel divided by the number of crops that show it.
 
-    Crops are added in rank order, pixel by pixel and without BLAS, so that nothing but the neuron's own crops affects
-    the result. Sums of values and of squares are exact where all pixels of a block are visible.
+    Crops are added in rank order, pixel by pixel and without BLAS, so that the result depends on nothing but the
+    neuron's own crops. Sums of values and of squares are exact if no pixel of a block is hidden in any crop.
 
     Args:
         crops: N >= 1 crops.

@@ -27,14 +27,14 @@ Picture = NDArray[np.uint8]
 
 
 def contact_sheet(crops: Crops) -> Picture:
-    """The contact sheet of N >= 1 crops: means over blocks of pixels, rounded to levels 0..255."""
+    """The contact sheet of N >= 1 crops."""
     n, height, width, _ = crops.sums.shape
     levels = _levels(crops)
     lines = -(-n // SHEET_COLUMNS)
     cells = np.full((lines, height + SHEET_GAP, SHEET_COLUMNS, width + SHEET_GAP, 3), _WHITE, dtype=np.uint8)
     for line in range(lines):
-        of_line = levels[line * SHEET_COLUMNS : (line + 1) * SHEET_COLUMNS]
-        cells[line, :height, : len(of_line), :width] = of_line.swapaxes(0, 1)
+        row = levels[line * SHEET_COLUMNS : (line + 1) * SHEET_COLUMNS]
+        cells[line, :height, : len(row), :width] = row.swapaxes(0, 1)
     picture = cells.reshape(lines * (height + SHEET_GAP), SHEET_COLUMNS * (width + SHEET_GAP), 3)
     return picture[:-SHEET_GAP, :-SHEET_GAP]
 
@@ -58,9 +58,9 @@ def _levels(crops: Crops) -> NDArray[np.uint8]:
 
 
 def sheet_boxes(size: tuple[int, int], n: int) -> list[tuple[int, int, int, int]]:
-    """Boxes (left, top, right, bottom) of the `n` crops of a sheet of `size` (height, width), in rank order."""
+    """Boxes (left, top, right, bottom) of the `n` >= 1 crops of a sheet of `size` (height, width), in rank order."""
     lines = -(-n // SHEET_COLUMNS)
-    down, across = (size[0] + SHEET_GAP) // max(lines, 1), (size[1] + SHEET_GAP) // SHEET_COLUMNS
+    down, across = (size[0] + SHEET_GAP) // lines, (size[1] + SHEET_GAP) // SHEET_COLUMNS
     corners = [(j % SHEET_COLUMNS * across, j // SHEET_COLUMNS * down) for j in range(n)]
     return [(left, top, left + across - SHEET_GAP, top + down - SHEET_GAP) for left, top in corners]
 

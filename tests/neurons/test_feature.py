@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,21 @@ def test_a_hundred_crops_of_a_deep_layer_from_a_memory_map_equal_the_reference(t
     got = neuron.feature(CropCutter(inputs, field, 144))
     assert got.feature.shape == (139, 139, 3)
     assert_close(got, neuron.expected(pixels, field, 144))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere NumPy may fuse multiplication and addition")
+@pytest.mark.parametrize(("size", "n"), [(1, 1), (1, 100), (2, 33), (15, 100), (40, 7)])
+def test_crops_are_added_one_by_one_in_rank_order(size: int, n: int) -> None:
+    """To the bit, so that no library may add them in an order of its own."""
+    field = ReceptiveField(size, 1, 0, (48, 48))
+    rng = np.random.default_rng(6)
+    inputs = rng.integers(0, 256, (9, 48, 48, 3), dtype=np.uint8)
+    neuron = Neuron(rng.integers(0, 9, n), rng.integers(0, 49 - size, (n, 2)), np.linspace(1, 0.7, n))
+    total = np.zeros((size, size, 3))
+    for row, (y, x), w in zip(neuron.rows.tolist(), neuron.origins.tolist(), neuron.weights.tolist(), strict=True):
+        total += w * inputs[row, y : y + size, x : x + size]
+    got = neuron.feature(CropCutter(inputs, field, 48))
+    np.testing.assert_array_equal(got.feature, total / (255.0 * n))
 
 
 @settings(max_examples=20, deadline=None)
