@@ -5,40 +5,24 @@ are the same everywhere. A `Folder` holds an index; `read_bytes`, `open_file` an
 single files.
 """
 
-from raysel.files.conditional import ConditionalFile, conditional_file
-from raysel.files.filesystems import (
-    as_raysel_error,
-    check_access,
-    filesystem_of,
-    open_file,
-    put_file,
-    read_bytes,
-    s3_client,
-    stat,
-)
-from raysel.files.folder import Folder, StoredFile
-from raysel.files.listing import Listing, list_folder
+from raysel.files.filesystems import as_raysel_error, check_access, filesystem_of, open_file, read_bytes, stat
+from raysel.files.folder import Folder
+from raysel.files.listing import list_folder
 from raysel.files.paths import absolute_if_exists, absolute_uri, as_utf8, join_uri, redact_uri, split_uri, suffix
 
 __all__ = [
-    "ConditionalFile",
     "Folder",
-    "Listing",
-    "StoredFile",
     "absolute_if_exists",
     "absolute_uri",
     "as_raysel_error",
     "as_utf8",
     "check_access",
-    "conditional_file",
     "filesystem_of",
     "join_uri",
     "list_folder",
     "open_file",
-    "put_file",
     "read_bytes",
     "redact_uri",
-    "s3_client",
     "split_uri",
     "stat",
     "suffix",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +14,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
-from raysel.files import absolute_uri, as_raysel_error, filesystem_of, put_file, redact_uri
+from raysel.files import Folder, as_raysel_error, redact_uri
 from raysel.images.labels.matching import match_labels, repeated
 from raysel.images.sources.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
 
-_FILES = ("images", "shards", "faults")
 _SKIPPED = b"raysel.skipped"
 
 SHARDS = pa.schema(
@@ -132,24 +129,19 @@ class ImagesList:
 
     def save(self, folder: str) -> None:
         """Write ``images.parquet``, ``shards.parquet``, ``faults.parquet`` to a folder (path or URI); it is created."""
-        filesystem, path = filesystem_of(absolute_uri(folder))
-        with as_raysel_error(f"cannot write the images list to {redact_uri(folder)}"):
-            filesystem.create_dir(path, recursive=True)
-            for name in ("images", "faults", "shards"):  # the shards last: `plan` compares them
-                table: pa.Table = getattr(self, name)
-                if name == "images":
-                    table = table.replace_schema_metadata({_SKIPPED: str(self.skipped).encode()})
-                with tempfile.TemporaryDirectory(prefix="raysel-list-") as drafts:
-                    draft = Path(drafts) / name
-                    pq.write_table(table, draft, compression="zstd")
-                    put_file(filesystem, draft, f"{path}/{name}.parquet")
+        skipped = {_SKIPPED: str(self.skipped).encode()}
+        # The shards last: a kept list is used if they are unchanged.
+        tables = {"images": self.images.replace_schema_metadata(skipped), "faults": self.faults, "shards": self.shards}
+        for name, table in tables.items():
+            with Folder.at(folder).writing(f"{name}.parquet") as draft:
+                pq.write_table(table, draft, compression="zstd")
 
     @classmethod
     def load(cls, folder: str) -> ImagesList:
         """Read what `save` wrote. Raises RayselError if it cannot be read."""
-        filesystem, path = filesystem_of(absolute_uri(folder))
         with as_raysel_error(f"cannot read the images list in {redact_uri(folder)}"):
-            images, shards, faults = (pq.read_table(f"{path}/{name}.parquet", filesystem=filesystem) for name in _FILES)
+            contents = [Folder.at(folder).read(f"{name}.parquet") for name in ("images", "shards", "faults")]
+            images, shards, faults = (pq.read_table(pa.BufferReader(content)) for content in contents)
         skipped = int((images.schema.metadata or {}).get(_SKIPPED, b"0"))
         return cls(images.replace_schema_metadata(None), shards, faults, skipped)
 
@@ -196,10 +188,6 @@ def _numbered(rows: pa.Table) -> pa.Table:
 
 def _named(faults: pa.Table, names: list[str]) -> pa.Table:
     """The faults with their shard's name instead of its number, sorted."""
-    shard = (
-        pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
-        if faults.num_rows
-        else pa.array([], pa.string())
-    )
+    shard = pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
     named = pa.table([faults["key"], shard, faults["reason"]], schema=FAULTS)
     return named.sort_by([("key", "ascending"), ("shard", "ascending"), ("reason", "ascending")])

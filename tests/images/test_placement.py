@@ -23,7 +23,7 @@ def test_map_of_a_known_case() -> None:
     assert placement.box(0, 0, 224, 224) == (31.25, 281.25, 468.75, 718.75)
 
 
-def test_padding_leads_outside() -> None:
+def test_padding_maps_outside() -> None:
     placement = decode(encoded(Image.new("RGB", (10, 20))), Preprocessing(resize=None, crop=(20, 15))).placement
     assert placement.to_original(0, 0) == (0, -2)
     assert placement.original_size == (20, 10)
@@ -37,7 +37,7 @@ def marked(size: tuple[int, int], row: int, column: int, side: int) -> Image.Ima
 
 
 def center_of_light(pixels: np.ndarray) -> tuple[float, float]:
-    """In edge coordinates."""
+    """(row, column) of the mean brightness, in edge coordinates."""
     light = pixels.mean(axis=2)
     rows, columns = np.mgrid[0 : light.shape[0], 0 : light.shape[1]] + 0.5
     return float((light * rows).sum() / light.sum()), float((light * columns).sum() / light.sum())
@@ -49,9 +49,9 @@ def center_of_light(pixels: np.ndarray) -> tuple[float, float]:
     resize=st.one_of(st.integers(40, 120), st.tuples(st.integers(40, 120), st.integers(40, 120))),
 )
 @settings(max_examples=60, deadline=None)
-def test_marker_is_led_back(size: tuple[int, int], off_center: tuple[int, int], resize: int | tuple[int, int]) -> None:
+def test_a_marker_maps_back(size: tuple[int, int], off_center: tuple[int, int], resize: int | tuple[int, int]) -> None:
     row, column = size[1] // 2 + off_center[0], size[0] // 2 + off_center[1]
-    # Enlarged twice at most, the crop shows at least 10 pixels to each side of the center, and so the whole marker.
+    # Enlarged at most twice, the crop shows at least 10 pixels on each side of the center: the whole marker.
     decoded = decode(encoded(marked(size, row, column, 4)), Preprocessing(resize=resize, crop=(40, 40)))
     found = decoded.placement.to_original(*center_of_light(decoded.pixels))
     assert found == pytest.approx((row + 0.5, column + 0.5), abs=0.3)

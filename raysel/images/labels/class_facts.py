@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 import pyarrow as pa
@@ -57,9 +57,13 @@ class Taxonomy:
                 waiting.extend(self.parents[parent])
         return sorted(above)
 
-    @property
+    @cached_property
     def _short(self) -> dict[str, str]:
-        return _short_names(self.wnids, self.class_names)
+        """wnid -> short name, of the classes."""
+        first = [name.partition(",")[0] for name in self.class_names]
+        own = _unambiguous(zip(first, self.wnids, strict=True))
+        named = zip(self.wnids, first, self.class_names, strict=True)
+        return {wnid: short if own.get(short) == wnid else name for wnid, short, name in named}
 
 
 @cache
@@ -127,15 +131,6 @@ def _synonyms() -> dict[str, str]:
         for synonym in name.split(",")
     )
     return {**lists, **single}
-
-
-@cache
-def _short_names(wnids: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    first = [name.partition(",")[0] for name in names]
-    own = _unambiguous(zip(first, wnids, strict=True))
-    return {
-        wnid: short if own.get(short) == wnid else name for wnid, short, name in zip(wnids, first, names, strict=True)
-    }
 
 
 def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import posixpath
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import BinaryIO, ClassVar, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -16,7 +15,7 @@ from raysel.errors import RayselError
 from raysel.files import as_raysel_error, redact_uri, suffix
 from raysel.images.sources.shard_files import file_shard, files_below, located, require_unchanged
 from raysel.images.sources.source import Shard, Walked
-from raysel.images.sources.tar_members import InnerTar, Members, read_headers
+from raysel.images.sources.tar_members import Members, TarRange, read_headers
 
 LOCAL_BUFFER = 8 * 1024
 """Read-ahead of a walk over a local tar: seeking to the next header costs nothing."""
@@ -66,20 +65,15 @@ class TarSource:
         shard = self.stamp(shard_name)
         filesystem, path = located(self.root, shard_name)
         local = isinstance(filesystem, fs.LocalFileSystem)
-        buffer = LOCAL_BUFFER if local else REMOTE_BUFFER
 
-        def walk_inner(inner: InnerTar) -> Members:
-            members = Members(inner.offset, posixpath.splitext(inner.name)[0])
+        def walk_one(tar: TarRange) -> Members:
             with as_raysel_error(f"cannot read shard {shard_name}"), filesystem.open_input_file(path) as raw:
-                stream = io.BufferedReader(_Window(raw, inner.offset, inner.size), buffer)
-                read_headers(cast(BinaryIO, stream), Shard(f"{shard_name} ({inner.name})", inner.size, ""), members)
-            return members
+                stream = io.BufferedReader(raw, LOCAL_BUFFER if local else REMOTE_BUFFER)
+                return read_headers(cast(BinaryIO, stream), shard_name, tar)
 
-        members = Members()
-        with as_raysel_error(f"cannot read shard {shard_name}"), filesystem.open_input_file(path) as raw:
-            read_headers(cast(BinaryIO, io.BufferedReader(raw, buffer)), shard, members)
+        members = walk_one(TarRange("", 0, shard.size))
         with ThreadPoolExecutor(1 if local else CONNECTIONS) as pool:
-            for inner in pool.map(walk_inner, members.tars):
+            for inner in pool.map(walk_one, members.tars):
                 members.extend(inner)
         return members.walked(shard)
 
@@ -99,30 +93,6 @@ class TarSource:
                     raise RayselError(f"{changed} ends before byte {end}; run again")
                 for row in range(first, last + 1):
                     yield data[offsets[row] - start : offsets[row] - start + lengths[row]]
-
-
-class _Window(io.RawIOBase):
-    """A byte range of a file as a file of its own."""
-
-    def __init__(self, file: pa.NativeFile, start: int, size: int) -> None:
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        length = max(0, min(len(buffer), self._size - self._position))
-        data = self._file.read_at(length, self._start + self._position) if length else b""
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 def refuse_compressed(name: str) -> None:

@@ -22,8 +22,8 @@ MAX_LABEL_LENGTH = 200
 _LABEL_FIELDS = ("label", "class", "cls")
 
 
-class InnerTar(NamedTuple):
-    """A tar that is a member of a tar."""
+class TarRange(NamedTuple):
+    """A byte range of a shard that is a tar: all of the shard, with an empty name, or one of its members."""
 
     name: str
     offset: int
@@ -34,11 +34,9 @@ class InnerTar(NamedTuple):
 class Members:
     """What a tar's headers have shown so far."""
 
-    base: int = 0
-    """First byte of the tar in its shard."""
     folder: str = ""
     """Of an inner tar: prefix of its keys, and label of its images that have none."""
-    tars: list[InnerTar] = field(default_factory=list)
+    tars: list[TarRange] = field(default_factory=list)
     images: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     """key, extension, member name, offset, length"""
     labels: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -53,13 +51,13 @@ class Members:
         if is_hidden(name):
             self.skipped += 1
         elif suffix(name) == "tar" and member.isreg() and not self.folder:
-            self.tars.append(InnerTar(name, member.offset_data, member.size))
+            self.tars.append(TarRange(name, member.offset_data, member.size))
         elif suffix(name) in IMAGE_SUFFIXES:
             if not member.isreg() or member.issparse():
                 kind = "sparse member" if member.issparse() else "link"
                 self.faults.append((key, f"{name} is a {kind}, not a plain file"))
             else:
-                self.images.append((key, extension, name, self.base + member.offset_data, member.size))
+                self.images.append((key, extension, name, member.offset_data, member.size))
                 if self.folder:
                     self.labels.setdefault(key, (len(LABEL_EXTENSIONS), posixpath.basename(self.folder)))
         elif extension in LABEL_EXTENSIONS and member.isreg():
@@ -114,36 +112,38 @@ def split_member(name: str) -> tuple[str, str]:
     return posixpath.join(folder, stem), extension.lower()
 
 
-def read_headers(stream: BinaryIO, shard: Shard, members: Members) -> None:
-    """Add every member of a tar to `members`. Raises RayselError if the tar is broken or has no proper end."""
+def read_headers(stream: BinaryIO, shard_name: str, where: TarRange) -> Members:
+    """All members of a tar. Raises RayselError if it is broken or has no proper end."""
+    members, end = Members(posixpath.splitext(where.name)[0]), where.offset + where.size
     count, last = 0, "none"
+
+    def broken(what: str) -> RayselError:
+        tar = f"{shard_name} ({where.name})" if where.name else shard_name
+        read = f"{count:,} members were read, the last is {last}"
+        return RayselError(f"shard {tar} ({where.size:,} bytes) {what}: {read}; copy it again")
+
+    stream.seek(where.offset)
     try:
         with tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-            while (member := tar.next()) is not None:
+            while (member := tar.next()) is not None and tar.offset <= end:
                 tar.members.clear()  # type: ignore[attr-defined]  # else every header of a 138 GB tar stays in memory
                 if not member.isdir():
                     members.add(member, stream)
                 count, last = count + 1, as_utf8(member.name)
             position = tar.offset
     except tarfile.TarError as error:
-        raise _broken(shard, f"is broken or truncated ({error})", count, last) from error
+        raise broken(f"is broken or truncated ({error})") from error
     stream.seek(position)
-    tail = stream.read(64 * 1024)
+    tail = stream.read(min(64 * 1024, max(0, end - position)))
     if len(tail) < tarfile.BLOCKSIZE:
-        raise _broken(shard, "has no end marker: it is truncated", count, last)
+        raise broken("has no end marker: it is truncated")
     if any(tail[: tarfile.BLOCKSIZE]):
-        raise _broken(shard, f"has a broken header at byte {position:,}", count, last)
+        raise broken(f"has a broken header at byte {position:,}")
     if any(tail):
         raise RayselError(
-            f"shard {shard.name} continues after its end marker at byte {position:,}: if tars were joined, split them"
+            f"shard {shard_name} continues after its end marker at byte {position:,}: if tars were joined, split them"
         )
-
-
-def _broken(shard: Shard, what: str, count: int, last: str) -> RayselError:
-    return RayselError(
-        f"shard {shard.name} ({shard.size:,} bytes) {what}: {count:,} members were read, the last is {last}; "
-        "copy it again"
-    )
+    return members
 
 
 def _label(extension: str, data: bytes) -> str | None:

@@ -95,7 +95,7 @@ def test_other_files_do_not_change_the_stamp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["gone", "shorter", "longer"])
-def test_file_that_changes_under_a_run_stops_it_with_its_name(tmp_path: Path, change: str) -> None:
+def test_a_file_that_changes_during_a_run_stops_it_by_name(tmp_path: Path, change: str) -> None:
     write_files(tmp_path, FILES)
     source = open_source(str(tmp_path))
     images = source.walk("cat").images
@@ -147,7 +147,7 @@ def test_broken_links_are_faults(tmp_path: Path) -> None:
     assert images.skipped == 1
 
 
-def test_links_upwards_and_to_where_the_walk_has_been_are_not_followed(tmp_path: Path) -> None:
+def test_links_upward_and_to_visited_folders_are_not_followed(tmp_path: Path) -> None:
     write_files(tmp_path, {"a/0.jpg": b"0", "a/b/1.jpg": b"1"})
     (tmp_path / "a" / "up").symlink_to("..")
     (tmp_path / "a" / "b" / "a").symlink_to(tmp_path / "a")
@@ -231,7 +231,7 @@ def test_image_without_permission_is_a_fault(tmp_path: Path, monkeypatch: pytest
     write_files(tmp_path, FILES)
     locked = tmp_path / "cat" / "x.JPEG"
     locked.chmod(0)
-    if os.access(locked, os.R_OK):  # root may read all
+    if os.access(locked, os.R_OK):  # root can read everything
         may = os.access
         monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != str(locked) and may(path, mode))
     assert faults_of(tmp_path) == [("cat/x.JPEG", "no permission to read it")]
@@ -240,8 +240,8 @@ def test_image_without_permission_is_a_fault(tmp_path: Path, monkeypatch: pytest
     assert source.stamp("cat") == source.walk("cat").shard
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file at hand that gives an I/O error")
-def test_image_with_an_io_error_has_no_bytes_and_stops_nothing(tmp_path: Path) -> None:
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file that raises an I/O error")
+def test_an_image_with_an_io_error_is_empty(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     (tmp_path / "cat" / "rotten.jpg").symlink_to("/proc/self/mem")  # address 0 is not mapped
     with pytest.raises(OSError, match="Input/output error"):

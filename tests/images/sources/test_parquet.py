@@ -28,7 +28,7 @@ def write_shard(
     row_group_size: int | None = 5,
     **options: object,
 ) -> Path:
-    """What `Dataset.to_parquet` writes of the features image: Image, label: ClassLabel."""
+    """What `Dataset.to_parquet` writes for the features image: Image, label: ClassLabel."""
     paths = [f"train/{row:03d}.jpg" for row in rows] if paths is None else paths
     images = [{"bytes": FILES[row], "path": name} for row, name in zip(rows, paths, strict=True)]
     features = {"image": {"_type": "Image"}, "label": {"names": list(names), "_type": "ClassLabel"}}
@@ -114,7 +114,7 @@ def test_plain_columns_without_metadata(tmp_path: Path) -> None:
 
 
 def test_a_large_row_group_is_streamed(tmp_path: Path) -> None:
-    """Only some pages of it are held at a time. (Writers put up to 1,024 values into a page, whatever their size.)"""
+    """Only some of its pages are held at a time. (Writers put up to 1,024 values into a page, whatever their size.)"""
     blobs = np.random.default_rng(0).bytes(200_000)
     rows = [{"bytes": blobs[n:] + blobs[:n], "path": f"{n}.jpg"} for n in range(300)]
     table = pa.table({"image": pa.array(rows, IMAGE_TYPE)})
