@@ -25,14 +25,6 @@ from tests.object_store import BUCKET, object_store, s3  # noqa: F401
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file run in one process, and so do all that need the demo's index: it is made once."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = "demo" if {"demo_index", "demo_run"} & set(fixtures) else item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """Folder of real images and weights; the test is skipped, saying so, where it is not."""
