@@ -39,9 +39,9 @@ class SourceConfig:
     """Column with the URIs, in a table of URIs. By default `uri`, `url`, `path` or similar, else the first."""
     shards: Annotated[str | None, Enters.INDIRECTLY] = None
     """Glob over the names of shards; only matching shards are read. The shards of a folder are its subfolders."""
-    sample: Annotated[float | None, Enters.INDIRECTLY] = None
+    sample: Annotated[Annotated[float, Field(gt=0.0, le=1.0)] | None, Enters.INDIRECTLY] = None
     """Use about this share of the images, chosen by a hash of their keys: the same images on every run."""
-    limit: Annotated[int | None, Enters.INDIRECTLY] = None
+    limit: Annotated[PositiveInt | None, Enters.INDIRECTLY] = None
     """Use at most this many images, chosen by the same hash after `sample`."""
     labels: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
     """Labels in a CSV or Parquet table with a row per image, or in a list (`.txt`). By default the label is part of the
@@ -54,7 +54,7 @@ class SourceConfig:
     """CSV, JSON or the ILSVRC devkit's `meta.mat`: which label to use in place of each label in `labels`."""
     classes: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
     """CSV or JSON with the names and WordNet ids of the labels. Those of ImageNet-1k are built in."""
-    max_bad: Annotated[float, Enters.NONE] = 0.01
+    max_bad: Annotated[Share, Enters.NONE] = 0.01
     """Stop the run if more than this share of the images cannot be read."""
 
 

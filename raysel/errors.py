@@ -35,7 +35,7 @@ def type_and_first_line(error: BaseException) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known names that are similar, or else those there are."""
+    """A suggestion to append to a message about an unknown name: similar names, or else all known names."""
     names = sorted(known)
     if similar := get_close_matches(name, names, n=3, cutoff=0.5):
         return f"did you mean {', '.join(similar)}?"

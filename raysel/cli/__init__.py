@@ -94,5 +94,7 @@ def _message(error: RayselError | CycloptsError) -> str:
         from raysel.cli.toml import problem
 
         text = problem(argument.tokens[0].keyword or argument.name, error.__cause__)  # type: ignore[arg-type]
-    text = re.sub(r"//[^/\s]*@", "//", text)  # the credentials of a URI
+    from raysel.files.paths import redact_uri
+
+    text = re.sub(r"\S+://\S+", lambda uri: redact_uri(uri[0]), text)
     return f"{text[:1].lower()}{text[1:]} (see {' '.join(['raysel', *(error.command_chain or ()), '--help'])})"

@@ -56,4 +56,4 @@ def plan(
         print(json.dumps({**counts, "digest": found.digest}))
         return
     line = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "skipped")
-    print(f"{line}, {counts['skipped']:,} other files skipped" + (f": saved for {out}" if out else ""))
+    print(f"{line}, {counts['skipped']:,} other files skipped" + (f": saved for {folder.shown}" if folder else ""))

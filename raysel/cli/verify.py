@@ -37,7 +37,9 @@ def verify(
     checked = verify_index(index, Sample(neurons, top, seed), images, weights)
     if as_json:
         counts = {"files": checked.files, "runs": checked.runs, "crops": checked.crops}
-        print(json.dumps({"index": index, **counts, "problems": checked.problems}))
+        from raysel.files import redact_uri
+
+        print(json.dumps({"index": redact_uri(index), **counts, "problems": checked.problems}))
     else:
         for problem in checked.problems:
             print(problem)

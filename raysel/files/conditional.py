@@ -66,9 +66,13 @@ class _LocalFile:
             if (present and present[1]) != expected:
                 return None
             draft = self.path.with_name(f"{UNFINISHED}{self.path.name}")
-            draft.write_bytes(content)
-            flush(draft)
-            os.replace(draft, self.path)
+            try:
+                draft.write_bytes(content)
+                flush(draft)
+                os.replace(draft, self.path)
+            except OSError:
+                draft.unlink(missing_ok=True)
+                raise
             flush(self.path.parent)
         return hashlib.sha256(content).hexdigest()
 
@@ -80,7 +84,7 @@ class _LocalFile:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Holds a lock on a guard file that exists only meanwhile.
+        """Hold a lock on a guard file, which exists only while the lock is held.
 
         A lock on the folder itself would leave no file either, but excludes no other machine on NFS.
         """
@@ -90,7 +94,7 @@ class _LocalFile:
             with guard.open("w") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)
                 if not _is_at(stream, guard):
-                    continue  # the process that held it has removed it meanwhile: a lock on it excludes nobody
+                    continue  # the process that held it has deleted it, so this lock has no effect
                 try:
                     yield
                 finally:
@@ -118,7 +122,7 @@ class _S3Object:
         return s3_client(self.folder.filesystem)
 
     def read(self) -> tuple[bytes, str] | None:
-        with self._told("read"):
+        with self._reporting("read"):
             try:
                 answer = self._client.get_object(Bucket=self.bucket, Key=self.key)
                 return answer["Body"].read(), answer["ETag"]
@@ -129,29 +133,29 @@ class _S3Object:
         from botocore.exceptions import ClientError
 
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        with self._told("write"):
+        with self._reporting("write"):
             try:
                 answer = self._client.put_object(Bucket=self.bucket, Key=self.key, Body=content, **condition)
             except ClientError as error:
                 # 412 the condition failed, 409 two at once, 404 If-Match and no object
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
-                    return self._mine(content)
+                    return self._etag_of_own_put(content)
                 raise
         return str(answer["ETag"])
 
     def delete(self, expected: str) -> None:
         present = self.read()
         if present and present[1] == expected:
-            with self._told("remove"):
+            with self._reporting("remove"):
                 self._client.delete_object(Bucket=self.bucket, Key=self.key)
 
-    def _mine(self, content: bytes) -> str | None:
-        """A put that was answered too late and sent again fails against itself: then the content is there already."""
+    def _etag_of_own_put(self, content: bytes) -> str | None:
+        """The etag if our own earlier attempt succeeded: a retried put fails its own condition."""
         present = self.read()
         return present[1] if present and present[0] == content else None
 
     @contextmanager
-    def _told(self, action: str) -> Iterator[None]:
+    def _reporting(self, action: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

@@ -110,8 +110,6 @@ class Folder:
             yield draft
             with self._reporting("write", name):
                 self._publish(draft, target)
-        except FileNotFoundError:
-            raise
         except OSError as error:  # of the block itself: a full disk
             raise self._fault("write", name, error) from None
         finally:
@@ -185,9 +183,9 @@ class Folder:
     def _reporting(self, action: str, name: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (OSError, pa.ArrowException) as error:
+            if action == "read" and isinstance(error, FileNotFoundError):
+                raise
             raise self._fault(action, name, error) from None
 
     def _fault(self, action: str, name: str, error: BaseException) -> RayselError:

@@ -1,4 +1,4 @@
-"""S3 and what speaks like it: who is asked, how patiently, and what went wrong in one line.
+"""S3 and compatible stores: clients, retries, and errors in one line.
 
 Requests go through boto3, and `with_retries` repeats them. Other clients were tried:
 
@@ -61,9 +61,9 @@ class S3Settings:
     connect_timeout: float = 5.0
     """Seconds."""
     read_timeout: float = 20.0
-    """Seconds without a byte, after which a connection is given up and the request sent again."""
+    """Seconds without a byte after which the connection is closed and the request retried."""
     retry_for: float = 120.0
-    """Seconds for which a request that fails is sent again, with growing random pauses, before the run fails."""
+    """Seconds for which a failing request is retried, with growing random pauses, before the run fails."""
 
 
 def parse_s3(uri: str) -> tuple[S3Settings, str]:
@@ -73,11 +73,15 @@ def parse_s3(uri: str) -> tuple[S3Settings, str]:
         RayselError: no bucket in it, or an unknown or unreadable setting in its query.
     """
     parts = urlsplit(uri, allow_fragments=False)
+    if "@" in parts.path and ":" in parts.netloc and "@" not in parts.netloc:
+        raise RayselError("a secret key with a slash must be quoted in an S3 URI: write %2F")
     bucket = parts.netloc.rpartition("@")[2]
     if not bucket:
         raise RayselError("an S3 URI needs a bucket: s3://bucket/path")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     scheme, host = query.pop("scheme", "https"), query.pop("endpoint_override", None)
+    if host and "://" in host:
+        raise RayselError("endpoint_override in the query of an S3 URI is host:port: write scheme=http separately")
     values: dict[str, Any] = {"endpoint": f"{scheme}://{host}" if host else None}
     kinds = {each.name: each.type for each in fields(S3Settings)}
     for name, text in query.items():
@@ -134,7 +138,7 @@ def _client(settings: S3Settings, environment: tuple[tuple[str, str], ...]) -> A
 
 
 def with_retries(action: Callable[[], T], retry_for: float) -> T:
-    """What `action` returns; it is called again while it fails for a reason that passes.
+    """Return the result of `action`; retry transient errors.
 
     Pauses are random between 0 and a bound that doubles from 0.2 s to 20 s (full jitter), for `retry_for` seconds in
     all since the first failure.
@@ -161,7 +165,7 @@ def with_retries(action: Callable[[], T], retry_for: float) -> T:
 
 
 def is_transient(error: BaseException) -> bool:
-    """True for what may pass: 5xx, throttling, connections that cannot be made, are reset, time out or end early."""
+    """True for transient errors: 5xx, throttling, connections that cannot be made, are reset, time out or end early."""
     from botocore import exceptions as boto
     from urllib3.exceptions import HTTPError
 
@@ -186,7 +190,7 @@ def as_os_error(error: Exception) -> Exception:
 
 
 def check_bucket(settings: S3Settings, path: str) -> None:
-    """Ask for one name below ``bucket/path``, to hear of a wrong endpoint, key or bucket within seconds.
+    """List one key below ``bucket/path``, so that a wrong endpoint, key or bucket fails within seconds.
 
     Raises:
         OSError: see `with_retries`.

@@ -22,12 +22,12 @@ _CHUNK_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class S3Files(fs.FileSystemHandler):
-    """What `pyarrow.fs` asks of a file system. Paths are ``bucket/key``. It travels; connections stay."""
+    """Implements the `pyarrow.fs` handler. Paths are ``bucket/key``. Picklable; connections are per process."""
 
     settings: S3Settings
 
     def get_type_name(self) -> str:
-        """As pyarrow's own."""
+        """The same type name as pyarrow's S3 file system."""
         return "s3"
 
     def normalize_path(self, path: str) -> str:
@@ -64,7 +64,7 @@ class S3Files(fs.FileSystemHandler):
         return self._reader(path, *self._first_block(path))
 
     def put_file(self, local: Path, path: str) -> None:
-        """Make a local file an object: whole, or not there at all."""
+        """Upload a local file: afterwards the whole object is there, or none."""
         size = local.stat().st_size
         with local.open("rb") as stream:
             if size > PART_BYTES:
@@ -73,7 +73,7 @@ class S3Files(fs.FileSystemHandler):
                 self._ask("put_object", path, Body=stream.read())
 
     def create_dir(self, path: str, recursive: bool) -> None:
-        """Nothing: in a bucket a folder is there as soon as something is in it."""
+        """Do nothing: a bucket has no folders of its own."""
 
     def delete_file(self, path: str) -> None:
         """Remove an object; nothing happens where there is none."""
@@ -87,7 +87,7 @@ class S3Files(fs.FileSystemHandler):
                 self._ask("delete_object", f"{bucket}/{each['Key']}")
 
     def _refuse(self, *_: Any) -> Any:
-        """What `pyarrow.fs` wants to be defined and raysel never asks for."""
+        """Required by `pyarrow.fs`, not used by raysel."""
         raise NotImplementedError
 
     copy_file = move = delete_dir = delete_root_dir_contents = open_output_stream = open_append_stream = _refuse

@@ -6,7 +6,7 @@ from torch import nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
-from raysel.files import absolute_if_exists
+from raysel.files import absolute_if_exists, redact_uri
 from raysel.marks import map_paths
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
@@ -35,20 +35,20 @@ def load(config: NetworkConfig) -> Network:
         RayselError: the network is unknown, its weights are missing, do not fit or need code to be read, a glob matches
             no layer, or the network does not take images of its input size.
     """
-    imported = import_network(config)
+    imported, shown = import_network(config), redact_uri(config.network)
     preprocessing, average_image = with_average_image(config.preprocessing or imported.preprocessing)
     try:
         size = preprocessing.input_size
     except ValueError as error:
-        raise RayselError(f"{config.network}: {error}") from error
+        raise RayselError(f"{shown}: {error}") from error
     try:
         taps, forward = _tap(config, imported, size)
     except UntraceableError as error:
         raise RayselError(
-            f"{config.network} does not take images of {size[0]} x {size[1]} pixels, three channels: {error}"
+            f"{shown} does not take images of {size[0]} x {size[1]} pixels, three channels: {error}"
         ) from error
     weights_digest = digest(imported.module, average_image)
-    return Network(config.network, preprocessing, taps, weights_digest, forward, imported.classes, average_image)
+    return Network(shown, preprocessing, taps, weights_digest, forward, imported.classes, average_image)
 
 
 def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:

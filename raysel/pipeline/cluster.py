@@ -17,12 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ray
-from ray._private import worker
 from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
 from raysel.pipeline.ray_token import own_token
+
+try:
+    from ray._private import worker  # ray 2.60
+except ImportError:  # a later Ray prints its paragraphs
+    worker = None  # type: ignore[assignment]
 
 _ANSWER_S = 5.0
 _TEMP_DIR = "/tmp"
@@ -101,7 +105,7 @@ def _joined(address: str, verbose: bool) -> Iterator[None]:
 
 
 def _check_access(address: str) -> None:
-    """Where nobody listens Ray tries for minutes, and then ends the process."""
+    """If nothing listens at the address, Ray retries for minutes and then exits the process."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
@@ -212,12 +216,14 @@ def _settled(verbose: bool) -> Iterator[None]:
         for logger in levels:
             logger.setLevel(_level(verbose))
         # Otherwise Ray prints a paragraph on stdout for every worker that dies. Nothing public turns that off.
-        worker._worker_logs_enabled = verbose
+        if worker:
+            worker._worker_logs_enabled = verbose
         DataContext._set_current(context)
         try:
             yield
         finally:
             DataContext._set_current(before)
-            worker._worker_logs_enabled = prints
+            if worker:
+                worker._worker_logs_enabled = prints
             for logger, level in levels.items():
                 logger.setLevel(level)

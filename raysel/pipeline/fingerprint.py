@@ -16,9 +16,9 @@ from raysel.network import Network, Tap
 from raysel.pipeline.scan.layout import forward_batch
 
 SCAN_VERSION = 1
-"""Raised when the same inputs begin to give other rankings."""
+"""Increment this when the same inputs give other rankings."""
 DERIVE_VERSION = 2
-"""Raised when the same rankings begin to give another index.
+"""Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
 """
@@ -26,7 +26,7 @@ DERIVE_VERSION = 2
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Hexadecimal digests. The same fingerprint means the same content, whichever cluster computed it."""
+    """Hexadecimal digests. The same fingerprint means the same content, up to the last bits of another device."""
 
     scan: str
     """Digest of weights, operations, taps, preprocessing, decoder, dtype, batch shape, images list and depth."""

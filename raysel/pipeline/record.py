@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
@@ -77,7 +78,7 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
     """The configuration as data, without secrets, that means the same in any folder."""
-    record = {stage: asdict(map_paths(getattr(config, stage), _recorded_path)) for stage in _STAGES}
+    record = _recorded(config)
     record["source"]["images"] = redact_uri(source.uri)  # the source resolves globs, too
     return record
 
@@ -85,15 +86,20 @@ def plain(config: RunConfig, source: Source) -> dict[str, Any]:
 def differences(there: Manifest, config: RunConfig) -> str:
     """The settings in which a published index differs from `config`, in a few words; empty if there are none."""
     found = []
-    for stage in _STAGES:
-        before, now = there.config.get(stage, {}), getattr(config, stage)
-        for name, option in options(now).items():
-            value = _as_json(getattr(now, name))
-            if Enters.NONE in option.marks or name not in before:
-                continue
-            if before[name] != value and not _same_place(before[name], value):
+    for stage, record in _recorded(config).items():
+        before, declared = there.config.get(stage, {}), options(getattr(config, stage))
+        for name, value in record.items():
+            matters = name not in declared or Enters.NONE not in declared[name].marks
+            if matters and name in before and before[name] != value:
                 found.append(f"{name} {before[name]}, now {value}")
     return "; ".join(found[:3])
+
+
+def _recorded(config: RunConfig) -> dict[str, Any]:
+    """The configuration as a manifest has it: JSON values, absolute paths, no secrets."""
+    record = {stage: asdict(map_paths(getattr(config, stage), _recorded_path)) for stage in _STAGES}
+    plain: dict[str, Any] = json.loads(json.dumps(record))
+    return plain
 
 
 def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[str, int | float]:
@@ -116,13 +122,3 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
 def _recorded_path(path: str) -> str:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
     return redact_uri(absolute_if_exists(path))
-
-
-def _same_place(before: Any, now: Any) -> bool:
-    return isinstance(now, str) and isinstance(before, str) and _recorded_path(now) == before
-
-
-def _as_json(value: Any) -> Any:
-    return (
-        list(value) if isinstance(value, tuple) else asdict(value) if hasattr(value, "__dataclass_fields__") else value
-    )

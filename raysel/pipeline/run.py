@@ -70,10 +70,10 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         classes = class_facts(images.classes, own_classes)
         fingerprints = Fingerprints.of(config, network, images, classes)
         published = _published(folder, config, fingerprints)
-        if walked:  # only now, when nothing is wrong with the settings
-            save_plan(folder, source, planned)
         if published is None:
             with locked(folder, reporter.say) as lock:
+                if walked:
+                    save_plan(folder, source, planned)
                 published = _published(folder, config, fingerprints)  # by the run that held the lock meanwhile
                 if published is None:
                     run = Run(config, folder, source, network, images, classes, fingerprints, cluster, reporter, lock)

@@ -7,6 +7,7 @@ succeeds only on that very etag.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -47,10 +48,15 @@ class Lease:
         while True:
             try:
                 return request()
-            except RayselError:
-                if time.monotonic() >= deadline:
+            except RayselError as error:
+                if time.monotonic() >= deadline or _is_permanent(error.__cause__):
                     raise
             time.sleep(self.beat_s / 5)
+
+
+def _is_permanent(error: BaseException | None) -> bool:
+    """True for a disk that is full or cannot be written to: waiting does not help."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class RunLock:
                 etag = self._file.put(self._holder.encode(self._beats), self._etag)
                 self._lost = etag is None and not self._still_ours()
             except (RayselError, OSError) as error:
-                raise RayselError(f"{self.folder.shown}: the lock could not be renewed ({error}): run again") from None
+                raise RayselError(f"{self.folder.shown}: the lock could not be renewed ({error}): run again") from error
             if etag is not None:
                 self._etag = etag
             elif not self._lost:

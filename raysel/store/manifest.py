@@ -4,8 +4,9 @@ The folder of an index:
 
 - ``manifest.json`` makes the files below ``data/`` an index. It is written last.
 - ``data/<index fingerprint>/`` holds the tables.
-- ``plan/`` holds the images list of the source: a later run uses it if the source has not changed, and lists nothing.
-- ``runs/<fingerprint>/`` holds the progress of unfinished runs. It is removed at publication.
+- ``plan.arrows`` holds the images list of the source: a later run uses it if the source has not changed, and lists
+  nothing.
+- ``runs/<fingerprint>/`` holds the progress of unfinished runs. A run removes its own at publication.
 - ``LOCK`` exists while a run is writing.
 """
 
@@ -22,7 +23,7 @@ from raysel.errors import RayselError
 from raysel.files import Folder
 
 FORMAT_VERSION = 2
-"""Format of the files that this code reads and writes."""
+"""Format of the files that this code reads and writes. 2: `Counts.passed_over` became `Counts.skipped`."""
 
 MANIFEST_NAME = "manifest.json"
 

@@ -219,6 +219,16 @@ def test_a_misplaced_uri_keeps_its_secret(type_here):
         fault = type_here(*arguments).fault
         assert "secret" not in fault
         assert "s3://bucket/images" in fault
+    assert "secret" not in type_here("index", "s3://key:ab/secret@bucket/images").fault
+    assert "secret" not in type_here("index", "https://host/images?token=secret").fault
+
+
+@pytest.mark.parametrize("network", ["https://key:secret@host/net.onnx", "s3://key:secret@bucket/net"])
+def test_a_network_by_uri_keeps_its_secret(type_here, network):
+    for arguments in (["layers", network], ["index", "--network", network, "--images", "images", "--out", "out"]):
+        fault = type_here(*arguments).fault
+        assert "unknown network" in fault
+        assert "secret" not in fault
 
 
 def test_debug_shows_where_it_arose(type_here):

@@ -170,7 +170,7 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
         (("--class", "1..0"), "--class '1..0' is empty"),
         (
             ("--sort", "colour_selectivity"),
-            "no column 'colour_selectivity' in this index; did you mean color_selectivity?",
+            "no column 'colour_selectivity' in this index; did you mean color_selectivity",
         ),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),

@@ -69,7 +69,7 @@ def test_help_lists_every_option_by_stage(helped):
 
 def test_help_is_the_documentation_of_the_fields(helped):
     words = " ".join(re.sub(r"[│╭╰─╮╯]", " ", helped.out).split())
-    for name in ("n_max", "cache_gb", "border"):
+    for name in ("n_max", "cache_gb", "color_space"):
         option = options(STAGES["derive"])[name]
         assert option.text.replace("`", "") in words
         assert f"[default: {option.default}]" in words

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from raysel.images import ImagesList
-from raysel.store import Folder, locked
+from raysel.files import Folder
+from raysel.images import open_source
+from raysel.pipeline.plan import PLAN_NAME, load_plan
+from raysel.store import locked
 from tests.typed import furnish, raysel, raysel_here
 
 pytestmark = pytest.mark.ray
@@ -34,9 +36,11 @@ def test_the_list_is_saved_only_under_the_lock(local_ray: None, tmp_path: Path) 
         refused = raysel_here(home, "plan", "images", "--out", "planned")
         assert (refused.status, refused.out) == (2, "")
         assert "another run is indexing into planned" in refused.err
-        assert not (home / "planned" / "plan").exists()
+        assert not (home / "planned" / PLAN_NAME).exists()
     assert raysel_here(home, "plan", "images", "--out", "planned").status == 0
-    assert len(ImagesList.load(str(home / "planned" / "plan")).images) == 30
+    listed = load_plan(Folder.at(home / "planned"), open_source(str(home / "images")))
+    assert listed is not None
+    assert len(listed.images) == 30
 
 
 def test_the_label_column_of_a_table(local_ray: None, tmp_path: Path) -> None:

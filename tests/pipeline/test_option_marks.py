@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from raysel.config import Preprocessing, RunConfig, ScanConfig
+from raysel.config import NetworkConfig, Preprocessing, RunConfig, ScanConfig
 from raysel.images import DECODER
 from raysel.marks import PATH, Enters, marked, options
 from raysel.pipeline.fingerprint import SCAN_VERSION, Fingerprints
@@ -107,3 +107,12 @@ def test_differences_name_the_options_that_matter(stage, name):
     said = differences(there, with_option(stage, name, another_value(stage, name)))
     assert said.startswith(f"{name} ") is (Enters.NONE not in options(STAGES[stage])[name].marks)
     assert said.count(";") == 0
+
+
+def test_differences_show_no_secret_and_no_equal_settings():
+    network = NetworkConfig(preprocessing=Preprocessing(), weights="s3://bucket/a.pth")
+    recorded = plain(RunConfig(network=network), SimpleNamespace(uri=""))  # type: ignore[arg-type]
+    there: Any = SimpleNamespace(config=json.loads(json.dumps(recorded)))
+    other = replace(network, weights="s3://key:secret@bucket/b.pth?token=secret")
+    assert differences(there, RunConfig(network=network)) == ""
+    assert differences(there, RunConfig(network=other)) == "weights s3://bucket/a.pth, now s3://bucket/b.pth"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 
 from raysel.errors import RayselError
-from raysel.files import conditional_file
-from raysel.store import LOCK_NAME, locked
+from raysel.files import Folder, conditional_file
+from raysel.store import LOCK_NAME, Lease, locked
 from raysel.store.lock import Holder
 from tests.store.locks import QUICK, elsewhere, lost, wait_for
 
@@ -161,3 +162,20 @@ def unreachable(tmp_path: Path):
         yield
     finally:
         guard.rmdir()
+
+
+def test_a_full_disk_is_reported_at_once(monkeypatch, tmp_path):
+    """Waiting does not free a disk; nothing is left of the attempt."""
+
+    def full(path, _content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with locked(Folder.at(tmp_path), print, Lease(beat_s=60.0, patience_s=60.0)) as lock:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", full)
+            started = time.monotonic()
+            with pytest.raises(RayselError, match="No space left on device"):
+                lock.confirm()
+        assert time.monotonic() - started < 10
+        assert [path.name for path in tmp_path.iterdir()] == ["LOCK"]

@@ -65,7 +65,7 @@ def read_labels(path: str, key_column: str | None, label_column: str, label_map:
 
 
 def read_label_map(path: str) -> dict[str, str]:
-    """Read which label to use for which: label as it is found -> label to use.
+    """Read the replacements of labels: label as it is found -> label to use.
 
     Args:
         path: CSV or Parquet (the first column to the second, or ``ILSVRC2012_ID`` to ``WNID`` if it has both), a JSON

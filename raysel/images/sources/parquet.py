@@ -196,9 +196,9 @@ def _chunk(metadata: pq.FileMetaData, group: int, name: str) -> pq.ColumnChunkMe
 
 
 def _null_count(metadata: pq.FileMetaData, group: int, name: str) -> int:
-    """Nulls in a column of a row group; 0 if the file does not say it."""
+    """Nulls in a column of a row group; -1 if the file does not say it."""
     statistics = _chunk(metadata, group, name).statistics
-    return int(statistics.null_count) if statistics is not None and statistics.has_null_count else 0
+    return int(statistics.null_count) if statistics is not None and statistics.has_null_count else -1
 
 
 def _mean_lengths(metadata: pq.FileMetaData, name: str) -> NDArray[np.int64]:

@@ -98,7 +98,13 @@ def _content(field: pa.Field, declared: bool) -> tuple[str, str | None] | None:
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    """True for bytes, and for a column of nothing but nulls, which is how writers store bytes that are all missing."""
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_null(kind)
+    )
 
 
 def _is_plain(field: pa.Field) -> bool:

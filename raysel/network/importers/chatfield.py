@@ -81,7 +81,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
         return imported
     try:
         module = seeded(lambda: build(name, **config.network_args))
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise RayselError(f"{config.network} does not take these --network-args: {error}") from error
     load_weights(module, config)
     return ImportedNetwork(module, PREPROCESSING)

@@ -25,10 +25,10 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
             raise RayselError(f"{redact_uri(config.network)} holds its own weights: leave --weights out")
         return importer(config)
     prefix, _, name = config.network.partition(":")
-    if not prefix or not name:
+    if not prefix or not name or "://" in config.network:
         raise RayselError(
-            f"unknown network {config.network!r}: give torchvision:NAME, chatfield:vgg-m, package.module:factory "
-            "or a .pt2 or .mat file"
+            f"unknown network {redact_uri(config.network)!r}: give torchvision:NAME, chatfield:vgg-m, "
+            "package.module:factory or a .pt2 or .mat file"
         )
     return _BY_PREFIX.get(prefix, factory.import_network)(config)
 

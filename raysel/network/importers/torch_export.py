@@ -23,7 +23,9 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     program = _read(config.network, config.unsafe_pickle)
     shape = input_shape(program)
     if len(shape) != 4 or shape[1] not in (3, None):
-        raise RayselError(f"{config.network} takes {list(shape)}, not a batch of images [batch, 3, height, width]")
+        raise RayselError(
+            f"{redact_uri(config.network)} takes {list(shape)}, not a batch of images [batch, 3, height, width]"
+        )
     height, width = shape[2] or 224, shape[3] or 224
     preprocessing = Preprocessing(resize=min(height, width) * 8 // 7, crop=(height, width))
     return ImportedNetwork(program.module(), preprocessing, program=program)

@@ -51,7 +51,7 @@ def build(name: str, arguments: dict[str, Any], state: StateDict | None) -> nn.M
         settings |= {"transform_input": True, "aux_logits": has_heads, "init_weights": False}
     try:
         return models.get_model(name, **(settings | arguments))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise RayselError(f"torchvision:{name} does not take these --network-args: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """The images that derive needs, decoded once per machine where its disk has the space, else whenever they are needed.
 
-Tasks that fill a machine's disk ahead run beside each other. A task that does not find an image there (its machine came
-late, or lost its disk) decodes it and leaves it for the others.
+Tasks fill the disks of all machines in parallel, before the chunks. A chunk that misses an image (its machine joined
+late, or lost its disk) decodes it and adds it to the cache.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LEFT_S = 24 * 3600.0
 
 @dataclass
 class Cost:
-    """What deriving has cost."""
+    """Cost of the derive stage."""
 
     images_decoded: int = 0
     """Each time that an image was read and decoded."""

@@ -1,4 +1,4 @@
-"""What derive does once on every machine: fill its disk with decoded inputs, and clear it at the end."""
+"""Setup and cleanup of every machine for derive: its disk is filled with decoded inputs, and cleared at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray tasks run a bounded number at a time, with the patience that the configuration asks for."""
+"""Ray tasks run a bounded number at a time, with the configured retries and timeouts."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _MOST_ROWS = 16
 _TREE_CANDIDATES = 64_000_000
 """Most candidates that one task of a tree level reads; it holds only some of them at a time."""
 _AT_ONCE = 4_000_000
-"""From this many candidates on, a task of a tree level drops those that cannot rank."""
+"""A task of a tree level drops candidates that cannot rank whenever it holds this many."""
 
 
 @dataclass(frozen=True)

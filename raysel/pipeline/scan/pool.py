@@ -1,4 +1,4 @@
-"""A pool of actors that cannot go on: machines were lost or joined, so another size fits, or the disk is full.
+"""Detects that a pool of actors must stop: another size fits since machines were lost or joined, or the disk is full.
 
 Ray Data's pool has a fixed size. An actor whose machine is lost waits for a place with the calls that it was given, and
 would wait forever if no machine has room for it.

@@ -169,6 +169,21 @@ def test_some_images_in_the_table_and_some_beside_it(tmp_path: Path, row_group_s
         assert list(source.read("a.parquet", walked.take(order))) == [FILES[row] for row in order]
 
 
+def test_images_beside_a_table_without_statistics(tmp_path: Path) -> None:
+    write_files(tmp_path, {f"{row}.jpg": FILES[row] for row in range(4)})
+    rows = [(None, f"{row}.jpg") for row in range(4)]
+    source = open_source(str(write_references(tmp_path / "a.parquet", rows, write_statistics=False)))
+    assert contents(source, list_of(source)) == {f"{row}.jpg": FILES[row] for row in range(4)}
+
+
+def test_bytes_that_are_all_null_may_have_no_type(tmp_path: Path) -> None:
+    """As pyarrow and pandas write a column of nothing but None."""
+    write_files(tmp_path, {"0.jpg": FILES[0]})
+    pq.write_table(pa.table({"image": [{"bytes": None, "path": "0.jpg"}]}), tmp_path / "a.parquet")
+    source = open_source(str(tmp_path / "a.parquet"))
+    assert contents(source, list_of(source)) == {"0.jpg": FILES[0]}
+
+
 def test_a_file_beside_the_table_that_is_missing_is_a_fault(tmp_path: Path) -> None:
     write_files(tmp_path, {"0.jpg": FILES[0]})
     rows = [(None, "0.jpg"), (None, "gone.jpg"), (None, None), (FILES[1], None), (None, "http://host/x.jpg")]
