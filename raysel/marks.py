@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
+
+Config = TypeVar("Config")
 
 
 class Enters(Enum):
@@ -49,6 +52,13 @@ def options(config: Any) -> dict[str, Option]:
 def marked(config: Any, mark: object) -> dict[str, Any]:
     """Name -> value of the options of one stage that have a mark."""
     return {name: getattr(config, name) for name, option in options(config).items() if mark in option.marks}
+
+
+def map_paths(config: Config, change: Callable[[str], str]) -> Config:
+    """The configuration with `change` applied to each `PATH` that it names, also in its tables."""
+    paths = {name: change(value) for name, value in marked(config, PATH).items() if value}
+    inner = {name: map_paths(value, change) for name, value in vars(config).items() if is_dataclass(value)}
+    return replace(config, **paths, **inner)  # type: ignore[type-var]
 
 
 def tables(config: type, name: str = "") -> dict[str, type]:

@@ -31,7 +31,7 @@ def demo(
     Args:
         folder: Folder for its images and its index.
     """
-    from raysel.demo.run import demo_config
+    from raysel.demo.demo_config import demo_config
     from raysel.pipeline.progress import Reporter
     from raysel.pipeline.run import index as run_index
 

@@ -1,4 +1,4 @@
-"""Rows on standard output: a table for people, JSON or CSV for programs."""
+"""Rows on standard output: a readable table, or JSON or CSV for programs."""
 
 from __future__ import annotations
 
@@ -20,51 +20,50 @@ _LONG_HEADING = 10
 
 
 def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of an Arrow table as JSON values: see `plain_row`."""
+    """The rows of an Arrow table for JSON; see `plain_row`."""
     return [plain_row(row, table.schema) for row in table.to_pylist()]
 
 
 def plain_row(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    """A row as JSON values: float32 in the shortest form, null for what is not finite."""
+    """A row for JSON: float32 with as few digits as are unique, null for NaN and infinity."""
     return {name: _plain(value, _is_single(schema.field(name).type)) for name, value in row.items()}
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output, on one line."""
+    """Print a JSON value on one line."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def print_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """A header line, then a line per row; null is empty, a list is JSON in its field."""
+    """Print a header line and a line per row; null is an empty field, a list is JSON in its field."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_field(row[column]) for column in columns] for row in rows)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: Sequence[str] = ()) -> None:
-    """Print a table that fits the terminal, or aligned text that never wraps where there is no terminal.
+    """Print a table that fits the terminal, or, elsewhere, aligned text without line breaks.
 
     Args:
         columns: keys of the rows, from left to right.
         rows: one value per column.
-        spare: columns to omit, in this order, if the terminal is too narrow.
+        spare: columns that are left out, in this order, if the terminal is too narrow for all columns.
     """
     console = _console()
     if not console.is_terminal:
         _console(_NEVER_WRAP).print(_table(columns, rows, None, str))
         return
-    left_out = list(spare)
-    while True:
-        table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
-        if not left_out or _console(_NEVER_WRAP).measure(table).maximum <= console.width:
+    table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+    for omitted in spare:
+        if _console(_NEVER_WRAP).measure(table).maximum <= console.width:
             break
-        columns = [column for column in columns if column != left_out[0]]
-        left_out.pop(0)
+        columns = [column for column in columns if column != omitted]
+        table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
     console.print(table)
 
 
 def spelled(value: Any) -> str:
-    """A value for people: about four digits, a dash for null."""
+    """A value as readable text: about four digits, a dash for null."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -73,7 +72,7 @@ def spelled(value: Any) -> str:
         return _figures(value)
     if isinstance(value, list):
         return ", ".join(spelled(entry) for entry in value)
-    # Names come from files: control characters could steer the terminal.
+    # Names come from files: control characters could move the cursor of a terminal.
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
 
 
@@ -112,14 +111,12 @@ def _is_single(kind: pa.DataType) -> bool:
 def _plain(value: Any, single: bool) -> Any:
     if isinstance(value, list):
         return [_plain(entry, single) for entry in value]
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return float(str(np.float32(value))) if single else value
-    return value
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return float(str(np.float32(value))) if single else value
 
 
 def _field(value: Any) -> Any:
-    if value is None:
-        return ""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

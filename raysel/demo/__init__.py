@@ -1,1 +1,4 @@
-"""A first index from real photographs and a real network, both out of packages that pip installs."""
+"""The demo: real photographs and a real pretrained network, both taken from packages that pip installs.
+
+``raysel demo`` makes an index of them without a download or an account. The packages are those of ``raysel[demo]``.
+"""

@@ -1,4 +1,4 @@
-"""Crops of the photographs that scikit-image and scikit-learn carry, as WebDataset tar shards."""
+"""Crops of the photographs in scikit-image and scikit-learn, as WebDataset tar shards."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ SUBJECTS = tuple(sorted([*_SCIKIT_IMAGE, *_SCIKIT_LEARN]))
 
 
 def make_demo_shards(folder: Path) -> Path:
-    """Write the demo's shards below `folder`, unless they are there; the same bytes every time.
+    """Write the demo's shards below `folder`, unless they exist. They are the same bytes every time.
 
     Returns:
-        The folder of the tar shards: 18 subjects x 84 crops of several positions and scales, 256 x 256 px.
+        The folder of the tar shards: 18 subjects x 84 crops at random positions and scales, 256 x 256 px.
     """
     shards = folder / "shards"
     if shards.exists():
@@ -70,9 +70,9 @@ def make_demo_shards(folder: Path) -> Path:
 
 def _crops() -> Iterator[tuple[tuple[str, int], bytes]]:
     """((subject, number), JPEG bytes) of every crop."""
-    for place, subject in enumerate(SUBJECTS):
+    for position, subject in enumerate(SUBJECTS):
         photograph = Image.fromarray(_photograph(subject)).convert("RGB")
-        random = np.random.default_rng([SEED, place])
+        random = np.random.default_rng([SEED, position])
         for number in range(CROPS_PER_SUBJECT):
             yield (subject, number), _crop(photograph, random)
 

@@ -1,27 +1,20 @@
-"""Files on local disks and in S3 behind one interface: list, read, read by range, put, put under a condition.
+"""Files on local disks and in object stores behind one interface: list, read, read a range, put, conditional put.
 
 Images, weights and indexes all go through here, so that retries, time limits and the removal of secrets from messages
-are the same everywhere. A `Folder` is a place for an index; the functions serve whoever reads single files.
+are the same everywhere. A `Folder` holds an index; `read_bytes`, `open_file` and the functions beside them are for
+single files.
 """
 
 from raysel.files.conditional import ConditionalFile, conditional_file
-from raysel.files.filesystems import (
-    as_raysel_error,
-    check_access,
-    filesystem_of,
-    list_folder,
-    list_folder_with_faults,
-    put_file,
-    s3_client,
-    stat,
-)
-from raysel.files.folder import Folder, StoredFile
-from raysel.files.paths import absolute_uri, as_utf8, join_uri, redact_uri
+from raysel.files.filesystems import as_raysel_error, check_access, filesystem_of, open_file, read_bytes, stat
+from raysel.files.folder import Folder
+from raysel.files.listing import list_folder
+from raysel.files.paths import absolute_if_exists, absolute_uri, as_utf8, join_uri, redact_uri, split_uri, suffix
 
 __all__ = [
     "ConditionalFile",
     "Folder",
-    "StoredFile",
+    "absolute_if_exists",
     "absolute_uri",
     "as_raysel_error",
     "as_utf8",
@@ -30,9 +23,10 @@ __all__ = [
     "filesystem_of",
     "join_uri",
     "list_folder",
-    "list_folder_with_faults",
-    "put_file",
+    "open_file",
+    "read_bytes",
     "redact_uri",
-    "s3_client",
+    "split_uri",
     "stat",
+    "suffix",
 ]

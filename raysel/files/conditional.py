@@ -1,4 +1,4 @@
-"""One small file that several processes change without overwriting each other: a put fails if somebody came between."""
+"""A small file that several processes change: a put fails if another process has changed the file since it was read."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from raysel.files.folder import UNFINISHED, Folder, flush
 
 
 class ConditionalFile(Protocol):
-    """A file with an etag, which changes with its content. No two writers may put the same content."""
+    """A file with an etag that changes with its content. Two writers must never put the same content."""
 
     def read(self) -> tuple[bytes, str] | None:
-        """(content, etag); None where there is no file."""
+        """(content, etag); None if there is no file."""
 
     def put(self, content: bytes, expected: str | None) -> str | None:
-        """Write, if the file's etag is `expected` (None: if there is no file).
+        """Write the file if its etag is `expected` (None: if it does not exist).
 
         Returns:
-            the new etag; None if the condition did not hold, and nothing was written.
+            The new etag; None if the etag was another, and nothing was written.
         """
 
     def delete(self, expected: str) -> None:
-        """Remove the file, if its etag is `expected`."""
+        """Remove the file if its etag is `expected`."""
 
 
 def conditional_file(folder: Folder, name: str) -> ConditionalFile:
     """The file `name` of a folder, local or on S3.
 
     Raises:
-        RayselError: for another kind of store, which raysel cannot lock.
+        RayselError: the store is of another kind, without conditional puts.
     """
     if folder.local:
         return _LocalFile(Path(folder.path, name))
     if s3_client(folder.filesystem) is not None:
         bucket, _, prefix = folder.path.partition("/")
         return _S3Object(folder, bucket, f"{prefix}/{name}".lstrip("/"))
-    raise RayselError(f"{folder.shown}: an index is written to a local folder or to S3, which can be locked")
+    raise RayselError(f"{folder.shown} cannot be locked: write the index to a local folder or to S3")
 
 
 @dataclass(frozen=True)

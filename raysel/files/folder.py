@@ -1,9 +1,8 @@
-"""A folder of files, on this machine or in an object store, with writes that are whole or not there at all."""
+"""A folder of files, on this machine or in an object store. A write either succeeds as a whole or leaves no trace."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import uuid
@@ -13,16 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
-from raysel.errors import RayselError
+from raysel.errors import RayselError, first_line
 from raysel.files.filesystems import check_access, filesystem_of, put_file
-from raysel.files.paths import redact_uri
+from raysel.files.paths import absolute_uri, redact_uri, secrets_of
 
-_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 UNFINISHED = ".unfinished-"
 """Start of the name of a file that is being written."""
 
@@ -36,45 +33,38 @@ class StoredFile:
     size: int
     """Bytes."""
     modified: datetime
-    """Time of the last write, UTC, by the clock of the store."""
+    """Time of the last write, UTC, by the store's clock."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder in a `pyarrow.fs` file system. Names are relative to it, ``/`` between their parts.
+    """A folder in a `pyarrow.fs` file system. Names are relative to it, with ``/`` between their parts.
 
     Raises:
-        RayselError: for a name that leaves the folder, and for every fault of the file system (no permission, no such
-            bucket, no connection). `FileNotFoundError` is left as it is: only the caller knows what it means.
+        RayselError: for a name outside of the folder, and for every error of the file system (no permission, no such
+            bucket, no connection), except `FileNotFoundError`: only the caller knows what that means.
     """
 
     filesystem: Any
     """A `pyarrow.fs.FileSystem`."""
     path: str
-    """Of the folder, as `filesystem` writes it."""
+    """Of the folder in `filesystem`."""
     shown: str
     """The folder's URI or path without secrets."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Parts of the URI that are cut out of the file system's own messages."""
+    """Parts of the URI that are removed from the file system's own messages."""
 
     @classmethod
     def at(cls, uri: str | os.PathLike[str]) -> Folder:
-        """The folder at a local path or at a URI (``s3://``, or what `pyarrow.fs.FileSystem.from_uri` knows).
+        """The folder at a local path or a URI. It need not exist, and the store is not contacted yet.
 
-        It need not exist, and nothing is asked of the store yet. Credentials, region and endpoint come by the usual
-        AWS chain.
+        Credentials, region and endpoint of S3 come from the URI or from the usual AWS chain.
         """
         text = os.fspath(uri)
         if not text:
-            raise RayselError("an empty path is no folder: give a path or a URI such as s3://bucket/index")
-        if not _SCHEME.match(text):
-            return cls(fs.LocalFileSystem(), Path(text).expanduser().absolute().as_posix(), text)
-        shown, secrets = redact_uri(text).rstrip("/"), _secrets(text)
-        try:
-            filesystem, path = filesystem_of(text)
-        except RayselError as error:
-            raise RayselError(f"cannot use {shown}: {_first_line(error, secrets)}") from None
-        return cls(filesystem, path.rstrip("/"), shown, secrets)
+            raise RayselError("the path is empty: give a path or a URI such as s3://bucket/index")
+        filesystem, path = filesystem_of(absolute_uri(text))
+        return cls(filesystem, path.rstrip("/"), redact_uri(text).rstrip("/"), secrets_of(text))
 
     @property
     def local(self) -> bool:
@@ -82,16 +72,16 @@ class Folder:
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def require_readable(self) -> Folder:
-        """This folder; a store that cannot be reached, or lets nobody in, is told within seconds.
+        """This folder. Fails within seconds if the store cannot be reached or denies access.
 
-        Other calls are patient with a store that does not answer, for minutes: it may come back in mid-run.
+        Other calls wait for minutes if a store does not answer: during a run it may come back.
         """
-        with self._told("reach", ""):
+        with self._reporting("reach", ""):
             check_access(self.filesystem, self.path)
         return self
 
     def require_writable(self) -> Folder:
-        """This folder; that nothing can be written to it is told now, and not at the end of a long run."""
+        """This folder. Fails if nothing can be written to it: now, not at the end of a long run."""
         self.require_readable()
         name = f"{UNFINISHED}{uuid.uuid4().hex}"
         self.put(name, b"")
@@ -99,26 +89,26 @@ class Folder:
         return self
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file at once: a reader sees what was there before, or `data`, never a part of it."""
+        """Write a file: a reader sees the former content or `data`, never a part of it."""
         with self.writing(name) as path:
             path.write_bytes(data)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """A path on this machine to write a file to, which becomes `name` when the block ends without an exception.
+        """A local path to write a file to, which becomes `name` when the block ends without an exception.
 
-        On a local file system it lies in the same directory, is flushed to the disk and renamed; for an object store it
-        lies in the temporary directory and is sent as one object.
+        On a local file system it is in the same directory, flushed to the disk and renamed; for an object store it is
+        in the temporary directory and sent as one object.
         """
         target = self._target(name)
         directory = Path(target).parent if self.local else None
-        with self._told("write", name):
+        with self._reporting("write", name):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
         draft = (directory or Path(tempfile.gettempdir())) / f"{UNFINISHED}{uuid.uuid4().hex}"
         try:
             yield draft
-            with self._told("write", name):
+            with self._reporting("write", name):
                 self._publish(draft, target)
         except FileNotFoundError:
             raise
@@ -129,31 +119,31 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
-        with self._told("read", name), self.filesystem.open_input_stream(self._target(name)) as stream:
+        with self._reporting("read", name), self.filesystem.open_input_stream(self._target(name)) as stream:
             return bytes(stream.read())
 
     def open(self, name: str) -> Any:
         """A file for reading at any offset: a `pyarrow.NativeFile`, to be closed by the caller."""
-        with self._told("read", name):
+        with self._reporting("read", name):
             return self.filesystem.open_input_file(self._target(name))
 
     def exists(self, name: str) -> bool:
         """True if there is a file of this name."""
-        with self._told("read", name):
+        with self._reporting("read", name):
             return bool(self.filesystem.get_file_info(self._target(name)).type == fs.FileType.File)
 
     def list(self, prefix: str = "") -> list[StoredFile]:
-        """All files below the folder `prefix`, sorted by name; none where there is no such folder."""
+        """All files below the folder `prefix`, sorted by name; none if it does not exist."""
         return [file for file in self._files(prefix) if not _is_draft(file)]
 
     def drafts(self) -> Sequence[StoredFile]:
-        """Files that were being written when their process was killed, or still are; only on local file systems."""
+        """Files that are being written, or were when their process was killed; only on local file systems."""
         return [file for file in self._files("") if _is_draft(file)]
 
     def _files(self, prefix: str) -> Sequence[StoredFile]:
         base = self._target(prefix) if prefix else self.path
         selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
-        with self._told("list", prefix):
+        with self._reporting("list", prefix):
             infos = self.filesystem.get_file_info(selector)
         files = [
             StoredFile(info.path[len(self.path) :].lstrip("/"), info.size, info.mtime)
@@ -163,16 +153,16 @@ class Folder:
         return sorted(files, key=lambda file: file.name)
 
     def delete(self, name: str) -> None:
-        """Remove a file; nothing happens where there is none."""
-        with self._told("remove", name):
+        """Remove a file, if it exists."""
+        with self._reporting("remove", name):
             try:
                 self.filesystem.delete_file(self._target(name))
             except FileNotFoundError:
                 return
 
     def delete_below(self, prefix: str) -> None:
-        """Remove the folder `prefix` with all that is in it; nothing happens where there is none."""
-        with self._told("remove", prefix):
+        """Remove the folder `prefix` with its content, if it exists."""
+        with self._reporting("remove", prefix):
             self.filesystem.delete_dir_contents(self._target(prefix), missing_dir_ok=True)
             if self.local:
                 shutil.rmtree(self._target(prefix), ignore_errors=True)
@@ -180,7 +170,7 @@ class Folder:
     def _target(self, name: str) -> str:
         parts = PurePosixPath(name).parts
         if not parts or parts[0] == "/" or ".." in parts:
-            raise RayselError(f"{name!r} is no name of a file inside {self.shown}")
+            raise RayselError(f"{name!r} is not a name of a file inside {self.shown}")
         return "/".join((self.path, *parts))
 
     def _publish(self, draft: Path, target: str) -> None:
@@ -192,7 +182,7 @@ class Folder:
         flush(Path(target).parent)
 
     @contextmanager
-    def _told(self, action: str, name: str) -> Iterator[None]:
+    def _reporting(self, action: str, name: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
@@ -202,24 +192,11 @@ class Folder:
 
     def _fault(self, action: str, name: str, error: BaseException) -> RayselError:
         where = f"{self.shown}/{name}".rstrip("/")
-        return RayselError(f"cannot {action} {where}: {_first_line(error, self.secrets)}")
+        return RayselError(f"cannot {action} {where}: {first_line(error, self.secrets)}")
 
 
 def _is_draft(file: StoredFile) -> bool:
     return file.name.rpartition("/")[2].startswith(UNFINISHED)
-
-
-def _secrets(uri: str) -> tuple[str, ...]:
-    parts = urlsplit(uri)
-    user = parts.netloc.rpartition("@")[0]
-    return tuple(text for text in (uri, parts.query, user, *user.split(":")) if text)
-
-
-def _first_line(error: BaseException, secrets: tuple[str, ...]) -> str:
-    text = str(error)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
 def flush(path: Path) -> None:

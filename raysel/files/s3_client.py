@@ -30,7 +30,7 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 20.0
 CONTACT_S = 5.0
-"""How long the first contact may be retried: a wrong endpoint is to be told within seconds."""
+"""How long the first contact may be retried: a wrong endpoint must fail within seconds."""
 CONNECTIONS = 32
 """In a process's pool."""
 
@@ -86,7 +86,7 @@ def parse_s3(uri: str) -> tuple[S3Settings, str]:
         try:
             values[name] = text if name == "region" else text == "true" if kinds[name] == "bool" else float(text)
         except ValueError:
-            raise RayselError(f"{name} in the query of an S3 URI is no number: {text!r}") from None
+            raise RayselError(f"{name} in the query of an S3 URI is not a number: {text!r}") from None
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     if user:
         values |= {"access_key": unquote(user), "secret_key": unquote(password)}
@@ -173,7 +173,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def as_os_error(error: Exception) -> Exception:
-    """What a file system is expected to raise. Faults that are no store's are left as they are."""
+    """The exception that a file system is expected to raise. Errors that do not come from the store are unchanged."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ClientError):

@@ -1,4 +1,8 @@
-"""Shards in, pixels out: the images list, slices, reading by byte range, and decoding."""
+"""From a source of images to the pixels that a network sees.
+
+A source is walked once into an images list, which is divided into slices; the bytes of a slice are read by range and
+decoded. `sources` has a module per layout of images, `labels` says how they are labeled.
+"""
 
 from raysel.images.decode import DECODER, Decoded, decode
 from raysel.images.geometry import Placement

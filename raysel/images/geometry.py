@@ -11,15 +11,15 @@ from raysel.config import Preprocessing
 class Placement:
     """Where the network's input lies in the original image, as an affine map per axis.
 
-    Coordinates are those of pixel edges: pixel i of the network's input spans i to i + 1, and its centre i + 0.5
-    comes from ``scale * (i + 0.5) + offset`` in pixels of the original. The original is upright (EXIF orientation
-    applied). Where the input was padded, the map leads outside the original.
+    Coordinates are those of pixel edges: pixel i of the network's input spans i to i + 1, and its center i + 0.5 maps
+    to ``scale * (i + 0.5) + offset`` in pixels of the original. The original is upright (EXIF orientation applied).
+    Padded pixels of the input map to places outside the original.
     """
 
     scale: tuple[float, float]
-    """(vertical, horizontal): pixels of the original for one of the input."""
+    """(vertical, horizontal): pixels of the original per pixel of the input."""
     offset: tuple[float, float]
-    """(vertical, horizontal): where the input's upper left corner lies in the original, in its pixels."""
+    """(vertical, horizontal): the input's upper left corner in the original, in pixels of the original."""
     original_size: tuple[int, int]
     """(height, width) of the upright original."""
 
@@ -35,8 +35,8 @@ class Placement:
 def resized_size(size: tuple[int, int], resize: int | tuple[int, int] | None) -> tuple[int, int]:
     """(height, width) after the resize.
 
-    An int is the new shorter side; the longer becomes ``int(resize * long / short)``, as
-    ``torchvision.transforms.Resize`` has it.
+    An int is the new shorter side; the longer becomes ``int(resize * long / short)``, as in
+    ``torchvision.transforms.Resize``.
     """
     if resize is None:
         return size
@@ -49,9 +49,9 @@ def resized_size(size: tuple[int, int], resize: int | tuple[int, int] | None) ->
 
 
 def crop_start(size: int, crop: int) -> int:
-    """First pixel of a centred crop along one axis; negative where the image is smaller and is padded.
+    """First pixel of a centered crop along one axis; negative if the image is smaller and is padded.
 
-    As ``torchvision.transforms.CenterCrop``: half-way values round to even; an odd padding has its extra pixel behind.
+    As in ``torchvision.transforms.CenterCrop``: halves round to even; the extra pixel of an odd padding is at the end.
     """
     if crop > size:
         return -((crop - size) // 2)

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
-from raysel.files.paths import redact_uri
-from raysel.images.labels.label_tables import match_labels
+from raysel.files import redact_uri
+from raysel.images.labels.matching import match_labels, repeated
 from raysel.images.sources.source import WALKED_FAULTS, WALKED_IMAGES, Source, Walked
 
 SHARDS = pa.schema(
@@ -36,20 +36,23 @@ class ImagesList:
     shards: pa.Table
     """name string, size int64, etag string; sorted by name."""
     faults: pa.Table
-    """key string, shard string (its name), reason string: what looks like an image and is not in the list."""
+    """key string, shard string (its name), reason string: what looks like an image but is not in the list."""
     skipped: int
-    """Files that are neither image nor label by suffix, and hidden ones."""
+    """Files that are hidden, by suffix neither image nor label, or further links to a listed image."""
 
     @classmethod
     def build(cls, source: Source, walked: Iterable[Walked]) -> ImagesList:
-        """Put the walks of all shards of a source together; the order in which they come does not matter.
+        """Join the walks of all shards of a source; their order does not matter.
 
-        Keys do not depend on how images are cut into shards, unless one key is in several: then its images, and no
-        others, are told apart by the shard's name, ``train-3.tar/0001``. A key that is still not alone keeps its
-        first image, by shard and offset; the rest are faults.
+        A file that several links lead to, in whatever shards, is listed once: under its own key, or if that is not in
+        the source, under the first key of a link. Other links to it count as skipped.
+
+        Keys do not depend on how images are divided into shards, unless several shards contain one key: then its
+        images, and no others, get the shard's name as a prefix, ``train-3.tar/0001``. If a key is still not unique, its
+        first image by shard and offset is listed; the others are faults.
 
         Raises:
-            RayselError: there is no image at all.
+            RayselError: there are no images.
         """
         parts = sorted(walked, key=lambda part: part.shard.name)
         names = [part.shard.name for part in parts]
@@ -62,11 +65,13 @@ class ImagesList:
         faults = _with_shard(parts, "faults", WALKED_FAULTS)
         if not rows.num_rows:
             raise RayselError(
-                f"no image in {redact_uri(source.uri)}: {len(parts):,} shards hold {skipped:,} other files"
+                f"no image in {redact_uri(source.uri)}: {len(parts):,} shards contain {skipped:,} other files"
                 + (f" and {faults.num_rows:,} faults, the first: {faults['reason'][0]}" if faults.num_rows else "")
             )
-        keys = _told_apart(rows["key"].combine_chunks(), rows["shard"].to_numpy(), names)
-        rows = rows.set_column(rows.schema.get_field_index("key"), WALKED_IMAGES.field("key"), keys)
+        files = _each_file_once(rows)
+        skipped += rows.num_rows - files.num_rows
+        keys = _with_unique_keys(files["key"].combine_chunks(), files["shard"].to_numpy(), names)
+        rows = files.set_column(files.schema.get_field_index("key"), WALKED_IMAGES.field("key"), keys)
         rows = rows.sort_by([("key", "ascending"), ("shard", "ascending"), ("offset", "ascending")])
         again = _repeats_previous(rows["key"])
         second = rows.filter(pa.array(again)).select(["key", "shard"])
@@ -95,25 +100,25 @@ class ImagesList:
         return sorted(label for label in pc.unique(self.images["label"]).to_pylist() if label is not None)
 
     @property
-    def labelled(self) -> int:
-        """How many images have a label."""
+    def labeled(self) -> int:
+        """Number of images with a label."""
         return self.images.num_rows - int(self.images["label"].null_count)
 
     @cached_property
     def class_numbers(self) -> NDArray[np.int32]:
-        """int32[n]: each image's place in `classes`; -1 where its label is null."""
+        """int32[n]: index of each image's label in `classes`; -1 if it has none."""
         numbers = pc.index_in(self.images["label"], value_set=pa.array(self.classes, pa.string()))
         return np.asarray(pc.fill_null(numbers, -1).to_numpy(), dtype=np.int32)
 
     def with_labels(self, labels: pa.Table) -> ImagesList:
-        """The same list with the labels of a table (columns key, label; see `read_labels`) in place of its own.
+        """The list with the labels of a table (columns key, label; see `read_labels`) instead of its own.
 
-        An image is matched by its key, else by its key without an image's suffix, else by its base name without
-        suffix where that is unique on both sides: the table's key may be a bare name, or have more or fewer folders
-        before it, but not others. Images without a row get a null label; `labelled` counts the rest.
+        An image matches by its key, or else by its key without an image suffix, or else by its base name without
+        suffix if that is unique on both sides: the table's key may be a bare name, or begin with more or fewer folders,
+        but not with different ones. Images without a row get a null label; `labeled` counts the others.
 
         Raises:
-            RayselError: not one image is matched.
+            RayselError: no image matches.
         """
         column = match_labels(self.images["key"].combine_chunks(), labels)
         place = self.images.schema.get_field_index("label")
@@ -121,28 +126,37 @@ class ImagesList:
 
 
 def _with_shard(parts: list[Walked], table: str, schema: pa.Schema) -> pa.Table:
-    """The parts' tables one after the other, with the number of the part in a column ``shard``."""
+    """The parts' tables joined, with the number of the part in a column ``shard``."""
     tables: list[pa.Table] = [getattr(part, table) for part in parts]
     shard = np.repeat(np.arange(len(parts), dtype=np.int32), [part.num_rows for part in tables])
     together = pa.concat_tables([schema.empty_table(), *tables])
     return together.append_column(pa.field("shard", pa.int32(), nullable=False), pa.array(shard, pa.int32()))
 
 
-def _told_apart(keys: pa.Array, shard: NDArray[np.int32], names: list[str]) -> pa.Array:
-    """The keys, those that are in several shards with the shard's name before them."""
-    counts = pc.value_counts(keys)
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if not len(repeated):
+def _each_file_once(rows: pa.Table) -> pa.Table:
+    """The rows without the links to files that another row lists: a row without a link, or else with a smaller key."""
+    if rows["linked_to"].null_count == rows.num_rows:
+        return rows
+    rows = rows.append_column("file", pc.coalesce(rows["linked_to"], rows["key"]))
+    rows = rows.append_column("is_link", pc.is_valid(rows["linked_to"]).cast(pa.int8()))
+    rows = rows.sort_by([("file", "ascending"), ("is_link", "ascending"), ("key", "ascending")])
+    return rows.filter(pa.array(~_repeats_previous(rows["file"])))
+
+
+def _with_unique_keys(keys: pa.Array, shard: NDArray[np.int32], names: list[str]) -> pa.Array:
+    """The keys; those that several shards contain get the shard's name as a prefix."""
+    shared = repeated(keys)
+    if not len(shared):
         return keys
     prefixes = pa.array(names, pa.string()).take(pa.array(shard))
     prefixed = pc.binary_join_element_wise(prefixes, keys, "/")
-    return pc.if_else(pc.is_in(keys, value_set=repeated), prefixed, keys)
+    return pc.if_else(pc.is_in(keys, value_set=shared), prefixed, keys)
 
 
-def _repeats_previous(keys: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """bool[n]: True where a sorted key equals the one before it."""
-    again = np.zeros(len(keys), dtype=bool)
-    again[1:] = pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1)).to_numpy()
+def _repeats_previous(values: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """bool[n]: True where a sorted value equals the one before it."""
+    again = np.zeros(len(values), dtype=bool)
+    again[1:] = pc.equal(values.slice(1), values.slice(0, len(values) - 1)).to_numpy()
     return again
 
 
@@ -152,11 +166,7 @@ def _numbered(rows: pa.Table) -> pa.Table:
 
 
 def _named(faults: pa.Table, names: list[str]) -> pa.Table:
-    """The faults with their shard's name in place of its number, sorted."""
-    shard = (
-        pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
-        if faults.num_rows
-        else pa.array([], pa.string())
-    )
+    """The faults with their shard's name instead of its number, sorted."""
+    shard = pa.array(names, pa.string()).take(faults["shard"].combine_chunks())
     named = pa.table([faults["key"], shard, faults["reason"]], schema=FAULTS)
     return named.sort_by([("key", "ascending"), ("shard", "ascending"), ("reason", "ascending")])

@@ -1,4 +1,4 @@
-"""Slices: the unit of reading and of progress."""
+"""Slices: the unit of reading and progress."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from raysel.images.images_list import ImagesList
 
 FEW_SLICES = 64
-"""Small sources are cut into about this many, so that parallel workers all get some."""
+"""Small sources are divided into about this many, so that every worker gets some."""
 FEW_IMAGES = 64
-"""No slice is cut smaller than this for the sake of `FEW_SLICES`."""
+"""`FEW_SLICES` does not make slices smaller than this."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Slice:
     """Consecutive images of one shard."""
 
     number: int
-    """Its place in the order of reading, from 0."""
+    """Its position in the order of reading, from 0."""
     shard: int
     """Row of `ImagesList.shards`."""
     ids: NDArray[np.int64]
@@ -30,13 +30,12 @@ class Slice:
 
 
 def slices(images: ImagesList, slice_images: int, seed: int) -> list[Slice]:
-    """Cut the images into slices and put these into a seeded random order.
+    """Divide the images into slices in a seeded random order. The result depends on the arguments only.
 
-    Every image is in exactly one slice. Large sources have slices of up to `slice_images` images. Small ones have
-    smaller slices, about 64 in all, of at least 64 images wherever shards and `slice_images` are that large. A
-    function of its arguments only: same list, same slices.
+    Every image is in exactly one slice. Large sources have slices of up to `slice_images` images. Small sources have
+    smaller slices, about 64 in total, of at least 64 images if shards and `slice_images` are that large.
 
-    Why random: the floor of the rankings (design sec. 3) rises early only if images come in no order of class.
+    The order is random because the cutoffs of the rankings rise early only if images are not sorted by class.
     """
     shard = images.images.column("shard").to_numpy()
     offset = images.images.column("offset").to_numpy()

@@ -1,4 +1,4 @@
-"""A part of a source, chosen by the images' keys alone: the same on every machine and however the source is cut."""
+"""A part of a source, chosen by the images' keys alone: the same on every machine, however the source is divided."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _WHOLE = 1 << 64
 
 
 def subset(images: ImagesList, limit: int | None = None, sample: float | None = None) -> ImagesList:
-    """The images whose keys have the smallest hashes; they get new ids, in order of their keys.
+    """The images whose keys have the smallest hashes, with new ids in order of their keys.
 
     So a smaller subset is part of every larger one, and `limit` takes images of all classes, not the first ones. The
-    digest of the list says which keys are in it; its shards stay as they are. Faults are chosen like images.
+    list's digest depends on the keys in it; its shards do not change. Faults are chosen like images.
 
     Args:
         images: of the whole source.
-        limit: at most so many images; None: no limit.
-        sample: about this share of them, in (0, 1]; None: all. Taken before `limit`.
+        limit: largest number of images; None: no limit.
+        sample: approximate share of the images, in (0, 1]; None: all. Applied before `limit`.
 
     Raises:
-        RayselError: a limit below 1, a share out of its range, or no image left.
+        RayselError: a limit below 1, a share outside of its range, or no image left.
     """
     if limit is not None and limit < 1:
         raise RayselError(f"a limit of {limit} images: give 1 or more")
@@ -39,7 +39,7 @@ def subset(images: ImagesList, limit: int | None = None, sample: float | None = 
     hashes = _hashes(images.images["key"])
     chosen = np.flatnonzero(hashes <= np.uint64(last))
     if not len(chosen):
-        raise RayselError(f"a sample of {sample:g} of {len(hashes):,} images holds none: take a larger one")
+        raise RayselError(f"a sample of {sample:g} of {len(hashes):,} images contains none: give a larger one")
     if limit is not None and limit < len(chosen):
         last = int(np.partition(hashes[chosen], limit - 1)[limit - 1])
         chosen = np.flatnonzero(hashes <= np.uint64(last))[:limit]

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from raysel.errors import type_and_first_line
 from raysel.network.forward import Visit, as_map
 from raysel.network.graph.digest import digest_of_modules
-from raysel.network.graph.tracing import UntraceableError, first_line
+from raysel.network.graph.tracing import UntraceableError
 
 Hook = Callable[[nn.Module, Any, Any], None]
 
@@ -57,7 +58,7 @@ def called_modules(module: nn.Module, input_size: tuple[int, int]) -> list[Calle
         with torch.inference_mode():
             module.eval()(torch.zeros(2, 3, *input_size))
     except Exception as error:  # the network's code can raise anything
-        raise UntraceableError(f"forward of [2, 3, {input_size[0]}, {input_size[1]}]: {first_line(error)}") from error
+        raise UntraceableError(f"forward of {[2, 3, *input_size]}: {type_and_first_line(error)}") from error
     finally:
         for handle in handles:
             handle.remove()

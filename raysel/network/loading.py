@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 from torch import nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
+from raysel.files import absolute_if_exists
+from raysel.marks import map_paths
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
 from raysel.network.graph.tracing import Traced, UntraceableError, trace
@@ -54,19 +53,7 @@ def load(config: NetworkConfig) -> Network:
 
 def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
     """`config` with absolute paths of its local files, for processes in another working directory."""
-    preprocessing = config.preprocessing
-    if preprocessing is not None:
-        preprocessing = replace(preprocessing, average_image=_absolute(preprocessing.average_image))
-    weights = config.weights if config.weights == RANDOM else _absolute(config.weights)
-    network = _absolute(config.network) or config.network
-    return replace(config, network=network, weights=weights, preprocessing=preprocessing)
-
-
-def _absolute(name: str | None) -> str | None:
-    """The absolute path of a local file; anything else, such as a URI or a network's name, is unchanged."""
-    if name is None or "://" in name or not Path(name).is_file():
-        return name
-    return str(Path(name).absolute())
+    return map_paths(config, lambda path: path if path == RANDOM else absolute_if_exists(path))
 
 
 def _tap(config: NetworkConfig, imported: ImportedNetwork, size: Size) -> tuple[tuple[Tap, ...], Forward]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
 from raysel.errors import RayselError
-from raysel.network.weights import opened
+from raysel.files import read_bytes, redact_uri
 
 
 class Normalization:
@@ -54,14 +54,13 @@ def with_average_image(preprocessing: Preprocessing) -> tuple[Preprocessing, NDA
     path = preprocessing.average_image
     if path is None:
         return preprocessing, None
-    content = opened(path, "average image")
+    content, shown = read_bytes(path, "average image"), redact_uri(path)
     try:
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        image: NDArray[np.float32] = np.load(file, allow_pickle=False).astype(np.float32)
+        image: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32)
     except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
-        raise RayselError(f"{path} is not an average image: save it with numpy.save as .npy") from error
+        raise RayselError(f"{shown} is not an average image: save it with numpy.save as .npy") from error
     expected = (*preprocessing.input_size, 3)
     if image.shape != expected or not np.isfinite(image).all():
-        raise RayselError(f"the average image in {path} is {list(image.shape)}, the network's input {list(expected)}")
+        raise RayselError(f"the average image in {shown} is {list(image.shape)}, the network's input {list(expected)}")
     red, green, blue = image.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
     return replace(preprocessing, mean=(red, green, blue)), image

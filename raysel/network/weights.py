@@ -7,15 +7,14 @@ import hashlib
 import io
 import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from pyarrow import fs
 from torch import nn
 
-from raysel.errors import RayselError
+from raysel.errors import RayselError, first_line
+from raysel.files import read_bytes, redact_uri, suffix
 
 StateDict = dict[str, torch.Tensor]
 
@@ -25,79 +24,70 @@ _SHOWN = 3
 
 
 def read_state_dict(uri: str, unsafe_pickle: bool = False) -> StateDict:
-    """Reads a state dict from a ``.safetensors``, ``.pth`` or ``.pt`` file, local or by URI.
+    """Read a state dict from a ``.safetensors``, ``.pth`` or ``.pt`` file, by path or URI.
 
-    A checkpoint that keeps it under a key such as ``state_dict`` or ``model`` is opened.
+    A checkpoint may keep it under a key such as ``state_dict`` or ``model``.
 
     Raises:
-        RayselError: no such file, not a state dict, or a pickle that needs code and `unsafe_pickle` was not given.
+        RayselError: no such file, not a state dict or an empty one, or a pickle that runs code and `unsafe_pickle` was
+            not given.
     """
-    content = opened(uri)
-    if uri.endswith(".safetensors"):
-        return _read_safetensors(content, uri)
-    return _state_dict_in(_unpickle(content, uri, unsafe_pickle), uri)
+    content, shown = read_bytes(uri, "weights"), redact_uri(uri)
+    if suffix(uri) == "safetensors":
+        state = _from_safetensors(content, shown)
+    else:
+        state = _state_dict_in(_unpickle(content, shown, unsafe_pickle))
+    if not state:
+        raise RayselError(
+            f"{shown} does not contain a state dict: save a mapping from names to tensors, bare or under 'state_dict'"
+        )
+    return state
 
 
-def opened(uri: str, what: str = "weights") -> str | bytes:
-    """A local path as it is, or the bytes of what lies elsewhere."""
-    if "://" not in uri:
-        if not Path(uri).is_file():
-            hint = ": give --weights a .safetensors or .pth file" if what == "weights" else ""
-            raise RayselError(f"no {what} at {uri}{hint}")
-        return uri
-    try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
-        with filesystem.open_input_stream(path) as stream:
-            return bytes(stream.read())
-    except (OSError, ValueError) as error:
-        raise RayselError(f"cannot read the {what} at {uri.split('?')[0]}: {_line(error)}") from error
-
-
-def _read_safetensors(content: str | bytes, uri: str) -> StateDict:
+def _from_safetensors(content: bytes, shown: str) -> StateDict:
     from safetensors import SafetensorError
-    from safetensors.torch import load, load_file
+    from safetensors.torch import load
 
     try:
-        return load(content) if isinstance(content, bytes) else load_file(content)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise RayselError(f"{uri} is not a safetensors file: {_line(error)}") from error
+        return load(content)
+    except (SafetensorError, ValueError) as error:
+        raise RayselError(f"{shown} is not a safetensors file: {first_line(error)}") from error
 
 
-def _unpickle(content: str | bytes, uri: str, unsafe_pickle: bool) -> Any:
-    file = io.BytesIO(content) if isinstance(content, bytes) else content
+def _unpickle(content: bytes, shown: str, unsafe_pickle: bool) -> Any:
     try:
-        if unsafe_pickle:
-            return torch.load(file, map_location="cpu", weights_only=False)
         # torchvision's own training scripts keep their command line in the checkpoint: names and values, no code
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not unsafe_pickle)
     except pickle.UnpicklingError as error:
         raise RayselError(
-            f"{uri} is a pickle that needs to run code, or no PyTorch file: save the state dict as .safetensors, "
+            f"{shown} is a pickle that runs code, or not a PyTorch file: save the state dict as .safetensors, "
             "or give --unsafe-pickle if you trust this file like a program"
         ) from error
     except Exception as error:  # a broken archive, or with --unsafe-pickle whatever its code raises
-        raise RayselError(f"cannot read the weights in {uri}: {_line(error)}") from error
+        raise RayselError(f"cannot read the weights {shown}: {first_line(error)}") from error
 
 
-def _state_dict_in(checkpoint: Any, uri: str) -> StateDict:
+def _state_dict_in(checkpoint: Any) -> StateDict:
+    """The tensors of a checkpoint by name; empty if there are none."""
     if isinstance(checkpoint, nn.Module):
         return dict(checkpoint.state_dict())
-    if isinstance(checkpoint, Mapping):
-        for key in _KEYS:
-            inner = checkpoint.get(key)
-            if isinstance(inner, (Mapping, nn.Module)):
-                return _state_dict_in(inner, uri)
-        tensors = {str(key): value for key, value in checkpoint.items() if isinstance(value, torch.Tensor)}
-        if tensors:
-            return tensors
-    raise RayselError(
-        f"{uri} holds no state dict: a mapping from names to tensors, bare or under 'state_dict', 'model' or the like"
-    )
+    if not isinstance(checkpoint, Mapping):
+        return {}
+    for key in _KEYS:
+        inner = checkpoint.get(key)
+        if isinstance(inner, (Mapping, nn.Module)):
+            return _state_dict_in(inner)
+    return {str(key): value for key, value in checkpoint.items() if isinstance(value, torch.Tensor)}
 
 
 def fit(module: nn.Module, state: StateDict, source: str) -> None:
-    """Copies `state` into `module`; prefixes such as ``module.`` that wrappers leave are taken off where that fits.
+    """Copy `state` into `module`; prefixes such as ``module.`` that wrappers leave are removed where that fits.
+
+    Args:
+        module: to be filled.
+        state: not empty.
+        source: path or URI of the weights, for messages.
 
     Raises:
         RayselError: keys missing, unexpected or of another shape: the first few of each.
@@ -106,7 +96,7 @@ def fit(module: nn.Module, state: StateDict, source: str) -> None:
     state = _without_prefix(state, set(wanted))
     # counters of old checkpoints; they take no part in a forward
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in wanted and not key.endswith("num_batches_tracked")]
+    unexpected = sorted(key for key in state if key not in wanted and not key.endswith("num_batches_tracked"))
     misshapen = [
         f"{key} {list(state[key].shape)} instead of {list(wanted[key].shape)}"
         for key in wanted
@@ -114,8 +104,8 @@ def fit(module: nn.Module, state: StateDict, source: str) -> None:
     ]
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
     if any(faults.values()):
-        told = "; ".join(f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in faults.items() if keys)
-        raise RayselError(f"the weights in {source} do not fit the network: {told}")
+        found = "; ".join(f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in faults.items() if keys)
+        raise RayselError(f"the weights in {redact_uri(source)} do not fit the network: {found}")
     module.load_state_dict({key: value for key, value in state.items() if key in wanted}, strict=False)
 
 
@@ -127,8 +117,8 @@ def _without_prefix(state: StateDict, wanted: set[str]) -> StateDict:
 
 
 def digest(module: nn.Module, average: NDArray | None = None) -> str:
-    """sha256 (hex) over names, dtypes, shapes and bytes of the state dict, in order of the names, and of an average
-    image if there is one."""
+    """sha256 (hex) of names, dtypes, shapes and bytes of the state dict, in order of the names, and of the average
+    image, if there is one."""
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         if not isinstance(tensor, torch.Tensor):
@@ -143,7 +133,3 @@ def digest(module: nn.Module, average: NDArray | None = None) -> str:
 
 def _some(keys: list[str]) -> str:
     return ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

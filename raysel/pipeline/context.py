@@ -23,13 +23,13 @@ class Run:
 
     config: RunConfig
     folder: Folder
-    """Of the index."""
+    """The folder of the index."""
     source: Source
     network: Network
     images: ImagesList
     """The images to index: `limit`, `sample` and `labels` are applied."""
     classes: pa.Table
-    """A row per label, what it means."""
+    """A row per label, with what it means (`raysel.images.CLASS_FACTS`)."""
     fingerprints: Fingerprints
     cluster: Callable[[], Cluster]
     """Connects to Ray at the first call."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raysel.config import RunConfig
-from raysel.files import redact_uri
+from raysel.files import absolute_if_exists, redact_uri
 from raysel.images import DECODER, Source
-from raysel.marks import PATH, Enters, marked, options
+from raysel.marks import Enters, map_paths, options
 from raysel.network import Network, Tap
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.stage import Derived
@@ -78,7 +77,7 @@ def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:
     """The configuration as data, without secrets, that means the same in any folder."""
-    record = {stage: asdict(_with_absolute_paths(getattr(config, stage))) for stage in _STAGES}
+    record = {stage: asdict(map_paths(getattr(config, stage), _recorded_path)) for stage in _STAGES}
     record["source"]["images"] = redact_uri(source.uri)  # the source resolves globs, too
     return record
 
@@ -95,13 +94,6 @@ def differences(there: Manifest, config: RunConfig) -> str:
             if before[name] != value and not _same_place(before[name], value):
                 found.append(f"{name} {before[name]}, now {value}")
     return "; ".join(found[:3])
-
-
-def _with_absolute_paths(stage: Any) -> Any:
-    """A configuration whose local files are named by absolute paths, and whose URIs hold no secrets."""
-    paths = {name: _from_anywhere(value) for name, value in marked(stage, PATH).items()}
-    inner = {name: _with_absolute_paths(value) for name, value in vars(stage).items() if is_dataclass(value)}
-    return replace(stage, **paths, **inner)
 
 
 def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[str, int | float]:
@@ -121,15 +113,13 @@ def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[
     }
 
 
-def _from_anywhere(path: str | None) -> str | None:
+def _recorded_path(path: str) -> str:
     """A local path made absolute, so that the index can be verified from another folder; a URI without secrets."""
-    if not path or "://" in path or not Path(path).exists():
-        return path and redact_uri(path)
-    return str(Path(path).resolve())
+    return redact_uri(absolute_if_exists(path))
 
 
 def _same_place(before: Any, now: Any) -> bool:
-    return isinstance(now, str) and isinstance(before, str) and _from_anywhere(now) == before
+    return isinstance(now, str) and isinstance(before, str) and _recorded_path(now) == before
 
 
 def _as_json(value: Any) -> Any:

@@ -33,9 +33,10 @@ from raysel.store import (
     MANIFEST_NAME,
     RUNS_PREFIX,
     Manifest,
-    UnreadableManifestError,
     locked,
+    published_manifest,
     read_manifest,
+    remove_progress,
 )
 
 
@@ -98,7 +99,7 @@ def _scanned(run: Run) -> RunningState:
     if state is None:
         state = RunningState.empty(neurons, options.rank_depth, count)
         # What was derived from a scan that is lost may differ from this one's in the last bits.
-        run.folder.delete_below(f"{RUNS_PREFIX}/{run.fingerprints.index}")
+        remove_progress(run.folder, run.fingerprints.index)
     elif state.done:
         say(f"scan: resuming: {state.done:,} of {count:,} images are done")
     check_bad_images(state, run.images, run.config.source.max_bad)
@@ -153,8 +154,8 @@ def _with_labels(images: ImagesList, labels: pa.Table | None, reporter: Reporter
     if labels is None:
         return images
     images = images.with_labels(labels)
-    if images.labelled < len(images.images):
-        reporter.say(f"labels: {images.labelled:,} of {len(images.images):,} images are in the table")
+    if images.labeled < len(images.images):
+        reporter.say(f"labels: {images.labeled:,} of {len(images.images):,} images are in the table")
     return images
 
 
@@ -166,15 +167,10 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
     """
     if not folder.exists(MANIFEST_NAME):
         return None
-    try:
-        manifest = read_manifest(folder)
-    except UnreadableManifestError:
-        if config.replace:
-            return None
-        raise
-    if manifest.index_fingerprint == fingerprints.index:
+    manifest = published_manifest(folder) if config.replace else read_manifest(folder)
+    if manifest is not None and manifest.index_fingerprint == fingerprints.index:
         return manifest
-    if config.replace:
+    if manifest is None or config.replace:
         return None
     what = differences(manifest, config) or "the images, the weights or raysel changed since"
     raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
@@ -185,8 +181,7 @@ def _remove_left(folder: Folder, fingerprints: Fingerprints, reporter: Reporter)
 
     Nothing is removed while another run is alive, and nothing that runs with other settings have begun.
     """
-    prefixes = [f"{RUNS_PREFIX}/{name}" for name in (fingerprints.scan, fingerprints.index)]
-    if folder.exists(LOCK_NAME) or any(folder.list(prefix) for prefix in prefixes):
+    names = (fingerprints.scan, fingerprints.index)
+    if folder.exists(LOCK_NAME) or any(folder.list(f"{RUNS_PREFIX}/{name}") for name in names):
         with suppress(RayselError, OSError), locked(folder, reporter.say):
-            for prefix in prefixes:
-                folder.delete_below(prefix)
+            remove_progress(folder, *names)

@@ -1,4 +1,4 @@
-"""Two drivers on one index: one computes, the other leaves in one line, or finds the index published."""
+"""Two drivers on one index: one computes; the other fails in one line, or finds the index published."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
 def test_two_drivers_at_once(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """The first is held until the second has left: so that it cannot find the index published."""
+    """The first is held until the second has ended, so that the second cannot find the index published."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     hold = set_fault(faults, "forward", "hold", after=4)
     arguments, said = typed(config, tmp_path / "run.toml"), tmp_path / "said"
@@ -46,7 +46,7 @@ def test_two_drivers_at_once(undisturbed: Undisturbed, faults: Path, tmp_path: P
 def test_who_was_followed_while_asleep_publishes_nothing(
     undisturbed: Undisturbed, faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another has taken the lock, and this run has not noticed: right before the manifest it asks."""
+    """Another run has taken the lock unnoticed; it is confirmed right before the manifest is written."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     theirs = Holder("run", "far", 1, "another boot", "0", "2026-01-01").encode(0)
     quarantined = publish_module.quarantined

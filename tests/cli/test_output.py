@@ -1,4 +1,4 @@
-"""Rows for people and for programs."""
+"""Rows as readable tables, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from raysel.cli.output import plain_rows, print_csv, print_json, print_table, spelled
 
 
-def test_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_shown_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     names = ["[red]stop[/red]", "[0].jpg", ":smile:", "a  b", "ünï"]
     print_table(["name"], [{"name": name} for name in names])
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == ["name", *names]
 
 
-def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["name"], [{"name": "a\x1b[2Jb\r\nc"}])
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -40,11 +40,11 @@ def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) ->
         ([1, 0.5], "1, 0.500"),
     ],
 )
-def test_values_for_people(value: object, text: str) -> None:
+def test_readable_values(value: object, text: str) -> None:
     assert spelled(value) == text
 
 
-def test_rows_as_json_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_for_json(capsys: pytest.CaptureFixture[str]) -> None:
     table = pa.table(
         {
             "single": pa.array([0.1, None, float("nan")], pa.float32()),
@@ -59,12 +59,12 @@ def test_rows_as_json_has_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == rows
 
 
-def test_csv_quotes_what_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_quotes_where_needed(capsys: pytest.CaptureFixture[str]) -> None:
     print_csv(["a", "b"], [{"a": 'x,"y"', "b": None}, {"a": ["p", "q"], "b": True}])
     assert capsys.readouterr().out == 'a,b\n"x,""y""",\n"[""p"", ""q""]",True\n'
 
 
-def test_a_narrow_terminal_does_without_the_spare_columns(
+def test_a_narrow_terminal_leaves_out_the_spare_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")

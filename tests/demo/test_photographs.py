@@ -1,4 +1,4 @@
-"""The demo's images: real, labelled, many, and the same bytes every time."""
+"""The demo's images: real, labeled, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_about_1500_crops_of_at_least_12_subjects(shards: Path):
     assert max(labels.values()) == min(labels.values())
 
 
-def test_every_crop_is_a_photograph_with_its_subject_beside_it(shards: Path):
+def test_every_crop_is_a_photograph_with_a_label(shards: Path):
     found = members(shards)
     images = [name for name in found if name.endswith(".jpg")]
     assert len(found) == 2 * len(images)
@@ -55,7 +55,7 @@ def test_every_crop_is_a_photograph_with_its_subject_beside_it(shards: Path):
         assert (picture.mode, picture.size) == ("RGB", (256, 256))
 
 
-def test_crops_of_a_subject_differ_in_place_and_scale(shards: Path):
+def test_no_two_crops_are_equal(shards: Path):
     found = members(shards)
     crops = [content for name, content in found.items() if name.endswith(".jpg")]
     assert len({hashlib.sha256(each).digest() for each in crops}) == len(crops)
@@ -69,17 +69,17 @@ def test_every_shard_mixes_subjects(shards: Path):
 
 
 def test_the_same_bytes_every_time(shards: Path, tmp_path: Path):
-    np.random.seed(1)  # the process's own random numbers play no part
+    np.random.seed(1)  # the global random state has no effect
     assert digests(make_demo_shards(tmp_path)) == digests(shards)
 
 
-def test_shards_that_are_there_are_taken_as_they_are(shards: Path):
+def test_existing_shards_are_kept(shards: Path):
     before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
     assert make_demo_shards(shards.parent) == shards
     assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
 
 
-def test_shards_that_were_never_finished_are_made_anew(shards: Path, tmp_path: Path):
+def test_unfinished_shards_are_made_again(shards: Path, tmp_path: Path):
     torn = tmp_path / "shards.unfinished"
     torn.mkdir()
     (torn / "demo-99.tar").write_bytes(b"torn")

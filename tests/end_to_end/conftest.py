@@ -1,4 +1,4 @@
-"""The runs that several tests look at: the same images, laid out in every way."""
+"""Images in several layouts, and the run that several tests use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.pipeline.corpus import Sample, as_folder, as_tars, corpus, with_bad
 
 @dataclass(frozen=True)
 class Images:
-    """The same images three times, and which of them are none."""
+    """The same images in three layouts, and the keys of those that are not images."""
 
     samples: dict[str, Sample]
     bad: list[str]
@@ -33,7 +33,7 @@ class Indexed:
     manifest: Manifest
     log: Path
     events: list[Event]
-    """Of the log when the run had ended: tests that use the network add to it."""
+    """The log at the end of the run; tests that use its network add to the file."""
 
     @property
     def out(self) -> Path:
@@ -59,7 +59,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 def indexed(local_ray: None, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     """The folder of images, on two CPU actors."""
     root = tmp_path_factory.mktemp("indexed")
-    # Forward passes take so long that one actor alone would not be given all.
+    # Forward passes are slow, so that both actors get some of the calls.
     config = zoo_run(root / "index", images.folder, root / "log", labor_s=0.1)
     outcome = run(config)
     assert outcome.computed

@@ -1,4 +1,4 @@
-"""What goes wrong in a task or an actor reaches the person as the line it was raised with."""
+"""An error in a task or an actor reaches the user as the one line that it was raised with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_truncated_tar(local_ray: None, images: Images, tmp_path: Path) -> Non
 
 
 def test_an_actor_that_cannot_be_made(local_ray: None, images: Images, tmp_path: Path) -> None:
-    """The GPU is only pretended, and this time the run insists on it."""
+    """The GPU is a resource without hardware, and this run asks for CUDA."""
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", gpus=1, workers=None, device="cuda")
     with pytest.raises(RayselError, match=r"^the actor has a GPU but torch finds no CUDA device: .*$"):
         run(config)
@@ -86,7 +86,7 @@ def test_a_network_that_is_dead(local_ray: None, images: Images, tmp_path: Path)
 def test_an_image_that_is_damaged_after_the_scan(
     local_ray: None, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Restored, the run resumes."""
+    """Its size is the same, so only decoding finds out. Once it is restored, the run resumes."""
     folder = Path(shutil.copytree(images.folder, tmp_path / "images"))
     config = zoo_run(tmp_path / "index", str(folder), tmp_path / "log")
     image, derive = folder / "amber" / "001.png", run_module.derive

@@ -1,4 +1,4 @@
-"""Neurons that are built to respond to one thing: the index says which."""
+"""Neurons that are built to respond to one thing, and what the index says of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def levels(neuron: Neuron) -> np.ndarray:
 
 
 def test_red(index: Index) -> None:
-    """A red square on grey: from grey to red is 0.816 by the design's reference points, and 26.565 degrees of hue."""
+    """A red square on grey: Eq. 2 gives 0.816 from grey to red, and the hue is 26.565 degrees."""
     neuron = index.neuron("0", 0)
     assert neuron.row["n"] == neuron.row["saturated"] == EACH
     assert neuron.row["color_selectivity"] == pytest.approx(0.816, abs=0.005)

@@ -15,7 +15,7 @@ DECODE, FORWARD = "decode", f"forward-{BATCH}"
 
 
 def test_one_worker_and_single_images_a_call(indexed: Indexed, images: Images, tmp_path: Path) -> None:
-    """130 calls, so that a tree level merges them on their way."""
+    """There are 130 calls, enough for a tree level between actors and driver."""
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", workers=1, call_images=1, slice_images=50)
     manifest = run(config).manifest
     assert manifest.index_fingerprint == indexed.manifest.index_fingerprint
@@ -36,7 +36,7 @@ def test_cpu_actors_decode_for_themselves(indexed: Indexed, images: Images) -> N
 
 
 def test_gpu_actors_are_fed_by_decoding_tasks(indexed: Indexed, images: Images, tmp_path: Path) -> None:
-    """With a pretended GPU: decoding in tasks without one, the forward in the actor that holds it, the same index."""
+    """The GPU has no hardware behind it. Decoding runs in tasks without it, the forward in the actor that holds it."""
     config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", workers=None, gpus=1, device="cpu")
     manifest = run(config).manifest
     assert manifest.index_fingerprint == indexed.manifest.index_fingerprint
@@ -53,7 +53,7 @@ def test_gpu_actors_are_fed_by_decoding_tasks(indexed: Indexed, images: Images, 
 
 @pytest.mark.parametrize("layout", ["one_tar", "five_tars"])
 def test_tars_give_the_index_of_the_folder(layout: str, indexed: Indexed, images: Images, tmp_path: Path) -> None:
-    """Also in another order of members and shards: ids number the sorted keys."""
+    """Members and shards are in another order; ids number the sorted keys."""
     out = tmp_path / "index"
     manifest = run(zoo_run(out, getattr(images, layout), tmp_path / "log", workers=1)).manifest
     places = {"images.parquet", "shards.parquet", "quarantine.parquet"}  # they tell where the images lie

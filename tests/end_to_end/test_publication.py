@@ -1,4 +1,4 @@
-"""What a finished run leaves, what a second one does about it, and what `verify` finds."""
+"""The files of a finished run, a second run in the same folder, and what `verify` finds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 import raysel.pipeline.run as run_module
 from raysel.config import DeriveConfig, RunConfig
 from raysel.errors import RayselError
+from raysel.pipeline.plan import PLAN_NAME
 from raysel.pipeline.verify import Sample, verify
 from tests.end_to_end.conftest import Indexed
 from tests.end_to_end.runs import digests, run, table
@@ -55,7 +56,7 @@ def test_the_manifest_names_every_file(indexed: Indexed) -> None:
     assert {"neurons.parquet", "rankings.parquet", "images.parquet", "quarantine.parquet"} <= digests(
         indexed.manifest
     ).keys()
-    assert {path.name for path in indexed.out.iterdir()} == {"manifest.json", "data", "plan"}, "nothing else is left"
+    assert {path.name for path in indexed.out.iterdir()} == {"manifest.json", "data", PLAN_NAME}, "nothing else is left"
     written = json.loads((indexed.out / "manifest.json").read_text())
     assert written["coverage"] == 1
     assert {"plan", "scan", "derive"} <= written["stages"].keys()
@@ -71,15 +72,15 @@ def test_a_second_run_computes_nothing(indexed: Indexed, without_ray: None) -> N
     assert indexed.log.read_text().count("forward") + indexed.log.read_text().count("worker") == events
 
 
-def test_how_it_is_run_is_no_setting(indexed: Indexed, without_ray: None) -> None:
-    """Workers, calls, slices, their order and the disk change nothing, so they ask for nothing new."""
+def test_options_that_change_no_result_compute_nothing(indexed: Indexed, without_ray: None) -> None:
+    """Workers, the size of calls and slices, their order, and the disk for decoded images."""
     scan = replace(indexed.config.scan, workers=1, call_images=64, slice_images=100, seed=5)
     derive = replace(indexed.config.derive, cache_gb=1.0)
     assert not run(replace(indexed.config, scan=scan, derive=derive)).computed
 
 
 @pytest.mark.parametrize(
-    ("stage", "setting", "value", "told"),
+    ("stage", "setting", "value", "expected"),
     [
         ("derive", "n_max", 10, r"n_max 20, now 10"),
         ("derive", "color_space", "orthonormal", r"color_space authors, now orthonormal"),
@@ -89,11 +90,11 @@ def test_how_it_is_run_is_no_setting(indexed: Indexed, without_ray: None) -> Non
     ],
 )
 def test_other_settings_are_named_and_change_nothing(
-    stage: str, setting: str, value: Any, told: str, indexed: Indexed, without_ray: None
+    stage: str, setting: str, value: Any, expected: str, indexed: Indexed, without_ray: None
 ) -> None:
     before = state_of(indexed.out)
     other = replace(indexed.config, **{stage: replace(getattr(indexed.config, stage), **{setting: value})})
-    with pytest.raises(RayselError, match=told) as error:
+    with pytest.raises(RayselError, match=expected) as error:
         run(other)
     assert "--replace" in str(error.value)
     assert "\n" not in str(error.value)
@@ -159,13 +160,11 @@ def test_verify_finds_a_flipped_bit(name: str, copy: RunConfig, indexed: Indexed
 
 
 @pytest.mark.parametrize(
-    ("column", "wrong", "told"),
+    ("column", "wrong", "expected"),
     [("activation", lambda value: value * 1.001, "activation"), ("row", lambda value: value + 1, "position")],
 )
-def test_verify_finds_what_does_not_come_out_again(
-    column: str, wrong: Any, told: str, copy: RunConfig, indexed: Indexed
-) -> None:
-    """One entry is changed, and the manifest says that the file is as it should be."""
+def test_verify_finds_a_wrong_entry(column: str, wrong: Any, expected: str, copy: RunConfig, indexed: Indexed) -> None:
+    """One entry is changed, and the manifest has the changed file's checksum."""
     name = f"{indexed.manifest.data}/rankings.parquet"
     rankings = table(copy.out, indexed.manifest, "rankings.parquet")
     layers, channels, ranks = (np.asarray(rankings[each].to_pylist()) for each in ("layer", "channel", "rank"))
@@ -183,7 +182,7 @@ def test_verify_finds_what_does_not_come_out_again(
     (Path(copy.out) / "manifest.json").write_text(json.dumps(manifest))
     (problem,) = verify(copy.out, ALL).problems
     assert problem.startswith("second:4, rank 2")
-    assert told in problem
+    assert expected in problem
 
 
 def state_of(out: Path) -> dict[str, tuple[int, int]]:

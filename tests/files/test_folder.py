@@ -1,4 +1,4 @@
-"""Files that are whole or not there, on a disk and in something that is no disk."""
+"""Writes that succeed as a whole or leave no trace, on a local disk and in another file system."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from raysel.files import Folder
 
 @pytest.fixture(params=["local", "object store"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    """A folder on a disk, and one in a file system that raysel cannot rename in."""
+    """A folder on a local disk, and one in a file system where raysel cannot rename."""
     if request.param == "local":
         return Folder.at(tmp_path / "index")
     (tmp_path / "bucket").mkdir()
-    # A disk behind a Python handler: raysel takes it for a foreign one. Folders need not exist, as in a bucket.
+    # A local disk behind a Python handler, which raysel treats as a remote store. Its folders need not exist.
     fsspec = pytest.importorskip("fsspec")
     disk = fsspec.filesystem("file", auto_mkdir=True)
     store = fs.PyFileSystem(fs.FSSpecHandler(fsspec.filesystem("dir", path=str(tmp_path / "bucket"), fs=disk)))
@@ -49,7 +49,7 @@ def test_put_read_list_delete(folder: Folder) -> None:
     assert folder.list() == []
 
 
-def test_missing_file_is_the_callers_matter(folder: Folder) -> None:
+def test_a_missing_file_is_left_to_the_caller(folder: Folder) -> None:
     with pytest.raises(FileNotFoundError):
         folder.read("manifest.json")
     with pytest.raises(FileNotFoundError):
@@ -98,7 +98,7 @@ def test_unfinished_files_of_a_killed_process_are_not_listed(tmp_path: Path) -> 
     assert folder.drafts() == []
 
 
-def test_a_new_file_is_as_readable_as_any(tmp_path: Path) -> None:
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     Folder.at(tmp_path).put("file", b"")
     (tmp_path / "plain").write_bytes(b"")
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -106,7 +106,7 @@ def test_a_new_file_is_as_readable_as_any(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "data/../../x", ""])
 def test_names_stay_inside(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RayselError, match="no name of a file inside"):
+    with pytest.raises(RayselError, match="not a name of a file inside"):
         Folder.at(tmp_path).read(name)
 
 
@@ -151,18 +151,18 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("uri", ["gopher://user:verysecret@bucket/x", "s3://key:verysecret@bucket/x?no_such_option=1"])
 def test_a_uri_that_cannot_be_used_is_one_line_without_secrets(uri: str) -> None:
-    with pytest.raises(RayselError, match="cannot use") as raised:
+    with pytest.raises(RayselError, match=r"cannot reach gopher://bucket|unknown setting") as raised:
         Folder.at(uri)
     assert "verysecret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_empty_path() -> None:
-    with pytest.raises(RayselError, match="empty path"):
+    with pytest.raises(RayselError, match="path is empty"):
         Folder.at("")
 
 
-def test_a_fault_of_the_disk_is_one_line(tmp_path: Path) -> None:
+def test_an_error_of_the_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(RayselError, match=r"cannot write .*file/inside"):
         Folder.at(tmp_path / "file").put("inside", b"")

@@ -1,4 +1,4 @@
-"""An index in a real bucket: put, read, list, remove, publish, open; and faults on the way."""
+"""An index in a real bucket: put, read, list, remove, publish, open, also when requests fail."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_long_file_goes_in_parts(s3: ObjectStore, monkeypatch: pytest.MonkeyPa
     ("kind", "method", "path"),
     [("slow down", "PUT", "partNumber=2"), ("reset", "PUT", "partNumber=1"), ("reset", "POST", "uploadId=")],
 )
-def test_parts_go_through_faults(
+def test_parts_survive_faults(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, kind: Kind, method: str, path: str
 ) -> None:
     monkeypatch.setattr("raysel.files.s3_filesystem.PART_BYTES", 5 << 20)
@@ -112,7 +112,7 @@ def test_publish_and_open(s3: ObjectStore, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["slow down", "reset", "stall"])
-def test_puts_and_reads_go_through_faults(proxy: FaultProxy, kind: Kind) -> None:
+def test_puts_and_reads_survive_faults(proxy: FaultProxy, kind: Kind) -> None:
     folder = Folder.at(through(proxy))
     put = proxy.inject(kind, "PUT")
     folder.put("a", DATA)
@@ -149,7 +149,7 @@ def test_a_server_that_is_killed_and_restarted_is_waited_for(s3: ObjectStore) ->
         (uri_of("x", key=READER_KEY, secret=READER_SECRET), "access denied"),
     ],
 )
-def test_what_cannot_work_is_told_at_once(s3: ObjectStore, uri: str, said: str) -> None:
+def test_what_cannot_work_is_reported_at_once(s3: ObjectStore, uri: str, said: str) -> None:
     folder = Folder.at(uri)
     started = time.monotonic()
     with pytest.raises(RayselError, match=said) as raised:
@@ -159,7 +159,7 @@ def test_what_cannot_work_is_told_at_once(s3: ObjectStore, uri: str, said: str) 
     assert not any(secret in str(raised.value) for secret in ("wrong-secret", READER_SECRET, "test1234"))
 
 
-def test_a_hanging_server_is_told_within_seconds(s3: ObjectStore) -> None:
+def test_a_hanging_server_is_reported_within_seconds(s3: ObjectStore) -> None:
     started = time.monotonic()
     with s3.stopped(), pytest.raises(RayselError, match="does not answer"):
         raysel.open(f"s3://{BUCKET}/nothing")

@@ -1,4 +1,4 @@
-"""What decoding costs and how near it is: ``python -m tests.images.benchmark_decode FOLDER``; prints one JSON object.
+"""Cost of decoding, and how close its pixels are: ``python -m tests.images.benchmark_decode FOLDER`` prints JSON.
 
 FOLDER holds JPEGs. They are laid side by side into squares of several sizes, at their sharpest, and each way takes
 these to 256 px. CPU milliseconds are the least of some rounds on one thread; differences are to Pillow's full decode.
@@ -43,7 +43,7 @@ def squares(files: list[Path], side: int) -> list[bytes]:
 
 
 def pillow(least: int | None) -> Way:
-    """Pillow alone; `least`: reduce while decoding to at least so many times the size wanted."""
+    """Pillow alone; `least`: reduce while decoding to at least this many times the desired size."""
 
     def way(data: bytes) -> NDArray[np.uint8]:
         image = Image.open(io.BytesIO(data))

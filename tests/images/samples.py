@@ -1,4 +1,4 @@
-"""Small images and tars for the tests of this room."""
+"""Small images and tars for these tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from raysel.images import ImagesList, Source
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A smooth colourful RGB picture with some noise: nothing in it is symmetric."""
+    """A smooth colorful RGB picture with some noise and without symmetry."""
     rows, columns = np.mgrid[0:height, 0:width]
     noise = np.random.default_rng(seed).integers(0, 60, (height, width, 3))
     base = np.stack([rows * 180 / height, columns * 180 / width, (rows + 2 * columns) % 180], axis=-1)
@@ -48,12 +48,12 @@ def write_files(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def list_of(source: Source) -> ImagesList:
-    """Plan, in one line."""
+    """The images list of a source."""
     return ImagesList.build(source, (source.walk(name) for name in source.shard_names()))
 
 
 def contents(source: Source, images: ImagesList) -> dict[str, bytes]:
-    """Key -> bytes, as `read` gives them, shard by shard in order of id."""
+    """Key -> bytes as returned by `read`, shard by shard in order of id."""
     found: dict[str, bytes] = {}
     for number, name in enumerate(images.shards["name"].to_pylist()):
         rows = images.images.filter(np.asarray(images.images["shard"]) == number)

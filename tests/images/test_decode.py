@@ -1,4 +1,4 @@
-"""From bytes to pixels: equal to torchvision's, upright, and with a map that leads back."""
+"""From bytes to pixels: equal to torchvision's, and upright."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAIN = Preprocessing(resize=None, crop=(40, 40))
 
 
 def torchvision_pixels(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """The same by torchvision."""
+    """Pixels by torchvision's transforms."""
     from torchvision import transforms
 
     mode = transforms.InterpolationMode[MODES[preprocessing.interpolation]]
@@ -42,7 +42,7 @@ def torchvision_pixels(image: Image.Image, preprocessing: Preprocessing) -> NDAr
 
 
 def assert_close(found: NDArray[np.uint8], expected: NDArray[np.uint8], most: int = 2) -> None:
-    """PyTorch's filters on 8 bits round otherwise than Pillow's, rarely and by 1 or 2."""
+    """PyTorch's filters on 8 bits rarely differ from Pillow's, by 1 or 2: they round differently."""
     assert found.shape == expected.shape
     differences = np.abs(found.astype(int) - expected)
     assert differences.max() <= most
@@ -50,7 +50,7 @@ def assert_close(found: NDArray[np.uint8], expected: NDArray[np.uint8], most: in
 
 
 def pixels(image: Image.Image, kind: str = "PNG", preprocessing: Preprocessing = PLAIN, **options: object) -> NDArray:
-    """Of an image that is first written as a file."""
+    """Decoded pixels of an image that is first written as a file."""
     return decode(encoded(image, kind, **options), preprocessing).pixels
 
 
@@ -74,7 +74,7 @@ def test_pixels_are_torchvisions(
     assert found.dtype == np.uint8
     assert found.shape == (*crop, 3)
     assert not found.flags.writeable
-    # Of a few pixels that are enlarged a bicubic filter overshoots, and the two cut it off at different steps.
+    # A bicubic filter overshoots when it enlarges a few pixels, and the two clip it at different steps.
     most = {"bilinear": 2, "bicubic": 8}.get(interpolation, 0)
     assert_close(found, torchvision_pixels(image, preprocessing), most)
 
@@ -130,7 +130,7 @@ def test_exif_orientation(orientation: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_large_jpeg_is_set_upright(orientation: int) -> None:
+def test_a_large_jpeg_is_turned_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     rows, columns = np.mgrid[0:1033, 0:1291]
@@ -148,31 +148,31 @@ def test_broken_metadata_does_not_cost_the_image() -> None:
     np.testing.assert_array_equal(decode(data, PLAIN).pixels, decode(plain, PLAIN).pixels)
 
 
-GREY = picture(40, 40).convert("L")
+GRAY = picture(40, 40).convert("L")
 
 
-def test_greyscale() -> None:
-    expected = np.repeat(np.asarray(GREY)[..., None], 3, axis=2)
+def test_grayscale() -> None:
+    expected = np.repeat(np.asarray(GRAY)[..., None], 3, axis=2)
     for kind in ("PNG", "BMP", "GIF", "TIFF"):
-        np.testing.assert_array_equal(pixels(GREY, kind), expected)
-    assert (np.ptp(pixels(GREY, "JPEG"), axis=2) == 0).all()
+        np.testing.assert_array_equal(pixels(GRAY, kind), expected)
+    assert (np.ptp(pixels(GRAY, "JPEG"), axis=2) == 0).all()
 
 
 def test_bits_and_palette() -> None:
-    bits = GREY.point(lambda value: 255 * (value > 100)).convert("1")
+    bits = GRAY.point(lambda value: 255 * (value > 100)).convert("1")
     np.testing.assert_array_equal(pixels(bits)[..., 0], np.asarray(bits) * 255)
     palette = picture(40, 40).quantize(32)
     for kind in ("PNG", "GIF"):
         np.testing.assert_array_equal(pixels(palette, kind), np.asarray(palette.convert("RGB")))
 
 
-def test_lossless_kinds_give_the_very_pixels() -> None:
+def test_lossless_formats_keep_every_pixel() -> None:
     image = picture(40, 40)
     for kind, options in (("PNG", {}), ("BMP", {}), ("PPM", {}), ("TIFF", {}), ("WEBP", {"lossless": True})):
         np.testing.assert_array_equal(pixels(image, kind, **options), np.asarray(image))
 
 
-def test_transparency_is_put_on_white() -> None:
+def test_transparency_becomes_white() -> None:
     rgba = picture(40, 40).convert("RGBA")
     alpha = np.zeros((40, 40), np.uint8)
     alpha[:, 10:20], alpha[:, 20:] = 128, 255
@@ -227,13 +227,13 @@ def test_progressive_jpeg_and_first_frame() -> None:
         np.testing.assert_array_equal(decode(frames, PLAIN).pixels, pixels(image, kind, **options))
 
 
-def test_name_of_the_decoder_names_its_versions() -> None:
+def test_the_decoders_name_contains_its_versions() -> None:
     import PIL
 
     assert PIL.__version__ in DECODER
     assert "libjpeg" in DECODER
     assert all(name in DECODER for name in ("torch-", "torchvision-"))
-    assert "+" not in DECODER  # the build for a GPU has the same code for the CPU
+    assert "+" not in DECODER  # a build for GPUs has the same code for the CPU
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (65, 49), (17, 3)])
@@ -249,7 +249,7 @@ def test_jpeg_pixels_are_pillows(width: int, height: int, options: dict[str, int
 
 RESIZED = """
 import hashlib, numpy as np
-from raysel.images.fast_pixels import resized
+from raysel.images.decode import resized
 noise = np.random.default_rng(0).integers(0, 256, (99, 171, 3), dtype=np.uint8)
 for filter in ("bilinear", "bicubic"):
     for size in ((50, 60), (99, 30), (130, 200)):

@@ -22,7 +22,7 @@ NAMES = st.text(st.sampled_from("ab01-_/é𝄞 "), min_size=1, max_size=6)
 
 
 class Nowhere:
-    """A source of which only the URI is asked."""
+    """A source that has only a URI."""
 
     uri = "s3://key:secret@bucket/nowhere"
 
@@ -78,14 +78,14 @@ def test_order_of_the_walks_does_not_matter() -> None:
     assert one.digest == other.digest
 
 
-def test_keys_in_several_shards_are_told_apart_and_no_others() -> None:
+def test_keys_in_several_shards_get_the_shards_name_and_no_others() -> None:
     images = build(walked("x.tar", ["1", "2"]), walked("y.tar", ["1", "3"]))
     assert images.images["key"].to_pylist() == ["2", "3", "x.tar/1", "y.tar/1"]
     assert images.images["shard"].to_pylist() == [0, 1, 0, 1]
     assert images.faults.num_rows == 0
 
 
-def test_key_that_is_still_not_alone_is_a_fault() -> None:
+def test_a_key_that_is_still_not_unique_is_a_fault() -> None:
     images = build(walked("x.tar", ["1", "y.tar/1"]), walked("y.tar", ["1"]))
     assert images.images["key"].to_pylist() == ["x.tar/1", "y.tar/1"]
     assert images.images["shard"].to_pylist() == [0, 0]
@@ -110,9 +110,9 @@ def test_classes_and_their_numbers() -> None:
     assert images.classes == ["cat", "dog"]
     assert images.class_numbers.tolist() == [1, -1, 0, 1]
     assert images.class_numbers.dtype == np.int32
-    unlabelled = build(walked("a", ["1"]))
-    assert unlabelled.classes == []
-    assert unlabelled.class_numbers.tolist() == [-1]
+    unlabeled = build(walked("a", ["1"]))
+    assert unlabeled.classes == []
+    assert unlabeled.class_numbers.tolist() == [-1]
 
 
 def test_no_image_at_all(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_map_of_a_known_case() -> None:
     assert placement.box(0, 0, 224, 224) == (31.25, 281.25, 468.75, 718.75)
 
 
-def test_padding_leads_outside() -> None:
+def test_padding_maps_outside() -> None:
     placement = decode(encoded(Image.new("RGB", (10, 20))), Preprocessing(resize=None, crop=(20, 15))).placement
     assert placement.to_original(0, 0) == (0, -2)
     assert placement.original_size == (20, 10)
@@ -36,8 +36,8 @@ def marked(size: tuple[int, int], row: int, column: int, side: int) -> Image.Ima
     return Image.fromarray(pixels)
 
 
-def centre_of_light(pixels: np.ndarray) -> tuple[float, float]:
-    """In edge coordinates."""
+def center_of_light(pixels: np.ndarray) -> tuple[float, float]:
+    """(row, column) of the mean brightness, in edge coordinates."""
     light = pixels.mean(axis=2)
     rows, columns = np.mgrid[0 : light.shape[0], 0 : light.shape[1]] + 0.5
     return float((light * rows).sum() / light.sum()), float((light * columns).sum() / light.sum())
@@ -45,15 +45,15 @@ def centre_of_light(pixels: np.ndarray) -> tuple[float, float]:
 
 @given(
     size=st.tuples(st.integers(60, 200), st.integers(60, 200)),
-    off_centre=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
+    off_center=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
     resize=st.one_of(st.integers(40, 120), st.tuples(st.integers(40, 120), st.integers(40, 120))),
 )
 @settings(max_examples=60, deadline=None)
-def test_marker_is_led_back(size: tuple[int, int], off_centre: tuple[int, int], resize: int | tuple[int, int]) -> None:
-    row, column = size[1] // 2 + off_centre[0], size[0] // 2 + off_centre[1]
-    # Enlarged twice at most, the crop shows at least 10 pixels to each side of the centre, and so the whole marker.
+def test_a_marker_maps_back(size: tuple[int, int], off_center: tuple[int, int], resize: int | tuple[int, int]) -> None:
+    row, column = size[1] // 2 + off_center[0], size[0] // 2 + off_center[1]
+    # Enlarged at most twice, the crop shows at least 10 pixels on each side of the center: the whole marker.
     decoded = decode(encoded(marked(size, row, column, 4)), Preprocessing(resize=resize, crop=(40, 40)))
-    found = decoded.placement.to_original(*centre_of_light(decoded.pixels))
+    found = decoded.placement.to_original(*center_of_light(decoded.pixels))
     assert found == pytest.approx((row + 0.5, column + 0.5), abs=0.3)
 
 
@@ -66,11 +66,11 @@ def test_marker_of_a_turned_and_reduced_jpeg(orientation: int, size: tuple[int, 
     row, column = int(size[1] * 0.55), int(size[0] * 0.42)
     data = encoded(marked(size, row, column, side), "JPEG", quality=95, exif=exif)
     decoded = decode(data, Preprocessing(resize=100, crop=(90, 90)))
-    upright = centre_of_light(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    upright = center_of_light(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
     x, y = upright[1], upright[0]
     width, height = size
     turned = {
         1: (y, x), 2: (y, width - x), 3: (height - y, width - x), 4: (height - y, x),
         5: (x, y), 6: (x, height - y), 7: (width - x, height - y), 8: (width - x, y),
     }[orientation]  # fmt: skip
-    assert decoded.placement.to_original(*centre_of_light(decoded.pixels)) == pytest.approx(turned, abs=size[0] / 400)
+    assert decoded.placement.to_original(*center_of_light(decoded.pixels)) == pytest.approx(turned, abs=size[0] / 400)

@@ -1,4 +1,4 @@
-"""Slices: every image once, consecutive, in a seeded order."""
+"""Slices: every image once, consecutive images, in a seeded order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.images.test_images_list import build, walked
 
 
 def images_in(counts: list[int], seed: int = 0) -> ImagesList:
-    """Shards with so many images, whose keys are in no order of their places."""
+    """Shards with these numbers of images, whose keys are not in reading order."""
     names = np.random.default_rng(seed).permutation(sum(counts))
     ends = np.cumsum([0, *counts])
     return build(
@@ -36,7 +36,7 @@ def test_partition(counts: list[int], slice_images: int, seed: int) -> None:
         assert (shard[s.ids] == s.shard).all()
         assert (np.diff(offset[s.ids]) == 10).all()  # consecutive, in reading order
         assert len(s.ids) <= slice_images
-        if slice_images >= 128:  # else the upper bound may leave no other choice
+        if slice_images >= 128:  # else the upper bound may not allow it
             assert len(s.ids) >= min(smallest, counts[s.shard])
 
 
@@ -49,7 +49,7 @@ def test_function_of_its_arguments() -> None:
     assert [s.shard for s in one] != sorted(s.shard for s in one)
 
 
-def test_small_sources_give_enough_slices_for_parallel_work() -> None:
+def test_small_sources_have_enough_slices_for_parallel_work() -> None:
     assert len(slices(images_in([60]), 2048, 0)) == 1
     assert len(slices(images_in([3000]), 2048, 0)) == 46  # at least 64 images each
     assert len(slices(images_in([12_800]), 2048, 0)) == 64

@@ -1,4 +1,4 @@
-"""Subsets by the hash of the key: stable, nested, whatever the shards."""
+"""Subsets by the hash of the key: stable, nested, independent of the shards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.images.samples import write_files
 KEYS = [f"{'abcdefgh'[number % 8]}/{number:05d}.jpg" for number in range(4_000)]
 
 
-def list_folder(shards: int) -> ImagesList:
+def images_list(shards: int) -> ImagesList:
     class Place:
         uri, kind = "/somewhere", "tar"
 
@@ -40,14 +40,14 @@ def by_hash(names: list[str]) -> list[str]:
 
 
 def test_limit_takes_the_smallest_hashes() -> None:
-    images = subset(list_folder(3), limit=100)
+    images = subset(images_list(3), limit=100)
     assert keys(images) == sorted(by_hash(KEYS)[:100])
     assert images.images["id"].to_pylist() == list(range(100))
     assert len(images.classes) == 8  # not the first classes only
 
 
 def test_sample_is_about_that_share_and_nested() -> None:
-    whole = list_folder(3)
+    whole = images_list(3)
     small, large = subset(whole, sample=0.1), subset(whole, sample=0.3)
     assert abs(len(keys(small)) - 400) < 4 * np.sqrt(400)
     assert abs(len(keys(large)) - 1_200) < 4 * np.sqrt(1_200)
@@ -55,31 +55,31 @@ def test_sample_is_about_that_share_and_nested() -> None:
     assert keys(small) == sorted(by_hash(KEYS)[: len(keys(small))])
 
 
-def test_the_same_however_the_source_is_cut() -> None:
+def test_shards_do_not_matter() -> None:
     for options in ({"limit": 77}, {"sample": 0.05}, {"sample": 0.5, "limit": 77}):
-        one, other = (subset(list_folder(shards), **options) for shards in (1, 5))
+        one, other = (subset(images_list(shards), **options) for shards in (1, 5))
         assert one.images.select(["id", "key", "label"]).equals(other.images.select(["id", "key", "label"]))
         assert one.faults["key"].equals(other.faults["key"])
 
 
-def test_rows_keep_their_places() -> None:
-    whole = list_folder(3)
+def test_rows_keep_shard_and_offset() -> None:
+    whole = images_list(3)
     rows = {row["key"]: row for row in whole.images.to_pylist()}
     for row in subset(whole, limit=50).images.to_pylist():
         assert {**row, "id": rows[row["key"]]["id"]} == rows[row["key"]]
     assert subset(whole, limit=50).images.schema.equals(whole.images.schema)
 
 
-def test_digest_tells_subsets_apart() -> None:
-    whole = list_folder(3)
+def test_subsets_have_different_digests() -> None:
+    whole = images_list(3)
     digests = {replace(subset(whole, limit=limit)).digest for limit in (10, 11, 4_000, 5_000)}
     assert len(digests) == 3
     assert subset(whole, limit=4_000).digest == whole.digest == subset(whole, sample=1.0).digest == subset(whole).digest
 
 
 def test_faults_are_chosen_like_images() -> None:
-    assert 5 < subset(list_folder(3), sample=0.1).faults.num_rows < 40
-    assert subset(list_folder(3), sample=1.0).faults.num_rows == 200
+    assert 5 < subset(images_list(3), sample=0.1).faults.num_rows < 40
+    assert subset(images_list(3), sample=1.0).faults.num_rows == 200
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_faults_are_chosen_like_images() -> None:
         ({"limit": 0}, "a limit of 0 images"),
         ({"sample": 0.0}, "a sample of 0: give a share"),
         ({"sample": 1.5}, "a sample of 1.5: give a share"),
-        ({"sample": 1e-9}, "a sample of 1e-09 of 4,000 images holds none"),
+        ({"sample": 1e-9}, "a sample of 1e-09 of 4,000 images contains none"),
     ],
 )
 def test_refusals(options: dict[str, float], said: str) -> None:
     with pytest.raises(RayselError, match=said):
-        subset(list_folder(1), **options)  # type: ignore[arg-type]
+        subset(images_list(1), **options)  # type: ignore[arg-type]
 
 
 def test_shards_by_glob(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.network import load
 from raysel.network.importers.registry import import_network
+from tests.fault_proxy import fault_proxy
+from tests.object_store import BUCKET, READER_KEY, READER_SECRET, ObjectStore, uri_of
 
 OWN = "tests.network.small:InPlace"
 
@@ -77,7 +80,7 @@ class Trap:
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": state(), "trap": Trap(tmp_path / "sprung")}, tmp_path / "w.pth")
     settings = {"network": OWN, "weights": str(tmp_path / "w.pth")}
-    refused(r"w\.pth is a pickle that needs to run code.*\.safetensors.*--unsafe-pickle", **settings)
+    refused(r"w\.pth is a pickle that runs code.*\.safetensors.*--unsafe-pickle", **settings)
     assert not (tmp_path / "sprung").exists()
     assert_equal(loaded(tmp_path / "w.pth", unsafe_pickle=True), state())
     assert (tmp_path / "sprung").exists()
@@ -86,7 +89,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
 def test_a_whole_pickled_module_is_code(tmp_path: Path) -> None:
     module = nn.Sequential(nn.Conv2d(3, 2, 1))
     torch.save(module, tmp_path / "w.pth")
-    refused("needs to run code", network=OWN, weights=str(tmp_path / "w.pth"))
+    refused("runs code", network=OWN, weights=str(tmp_path / "w.pth"))
 
 
 def test_weights_that_do_not_fit_name_the_first_keys(tmp_path: Path) -> None:
@@ -102,12 +105,71 @@ def test_weights_that_do_not_fit_name_the_first_keys(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
-    refused("no weights at nowhere.pth: give --weights", network=OWN, weights="nowhere.pth")
+    refused("no weights at nowhere.pth", network=OWN, weights="nowhere.pth")
     for name in ("w.safetensors", "w.pth"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
         refused(rf"{name} ", network=OWN, weights=str(tmp_path / name))
     torch.save({"epoch": 3}, tmp_path / "w.pth")
-    refused("holds no state dict", network=OWN, weights=str(tmp_path / "w.pth"))
+    refused("does not contain a state dict", network=OWN, weights=str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_without_a_tensor(tmp_path: Path, name: str) -> None:
+    save_file({}, tmp_path / "w.safetensors")
+    torch.save({}, tmp_path / "w.pth")
+    refused(rf"{name} does not contain a state dict", network=OWN, weights=str(tmp_path / name))
+    torch.save({"state_dict": {}}, tmp_path / "w.pth")
+    refused(rf"{name} does not contain a state dict", network=OWN, weights=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp", "gs"])
+def test_secrets_of_a_uri_are_not_shown(scheme: str) -> None:
+    uri = f"{scheme}://key:verysecret@host/w.safetensors?token=hidden"
+    small = {"resize": (12, 20), "crop": None}
+    for settings in ({"weights": uri}, {"preprocessing": Preprocessing(average_image=uri, **small)}):
+        with pytest.raises(RayselError, match=f"{scheme}://host/w.safetensors: ") as raised:
+            load(NetworkConfig(network=OWN, **settings))
+        assert not any(secret in str(raised.value) for secret in ("key", "verysecret", "hidden", "\n"))
+        assert scheme == "gs" or "raysel reads local paths and s3://" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_in_a_bucket_survive_faults(s3: ObjectStore, tmp_path: Path, name: str) -> None:
+    save_file(state(), tmp_path / "w.safetensors")
+    torch.save(state(), tmp_path / "w.pth")
+    s3.upload(tmp_path, "weights")
+    with fault_proxy(s3.endpoint) as proxy:
+        fault = proxy.inject("slow down", "GET", f"/{name}", times=2)
+        host = proxy.endpoint.removeprefix("http://")
+        uri = f"s3://{BUCKET}/weights/{name}?scheme=http&endpoint_override={host}&retry_for=30"
+        assert_equal(loaded(uri), state())
+    assert fault.done == 2
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (uri_of("w.safetensors", endpoint="http://127.0.0.1:9"), "cannot be reached"),
+        (uri_of("w.safetensors", secret="wrong-secret"), "the secret key is wrong"),
+        (uri_of("w.safetensors", key=READER_KEY, secret=READER_SECRET), f"no weights at s3://{BUCKET}/w.safetensors"),
+    ],
+)
+def test_weights_that_cannot_be_reached_are_reported_at_once(s3: ObjectStore, uri: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(RayselError, match=said) as raised:
+        load(NetworkConfig(network=OWN, weights=uri))
+    assert time.monotonic() - started < 10
+    assert not any(secret in str(raised.value) for secret in ("wrong-secret", READER_SECRET, "test1234"))
+
+
+def test_an_average_image_in_a_bucket(s3: ObjectStore, tmp_path: Path) -> None:
+    average = np.random.default_rng(0).uniform(80, 140, (12, 20, 3)).astype(np.float32)
+    np.save(tmp_path / "average.npy", average)
+    uri = f"{s3.upload(tmp_path, 'average')}/average.npy"
+    network = load(
+        NetworkConfig(network=OWN, preprocessing=Preprocessing(resize=(12, 20), crop=None, average_image=uri))
+    )
+    assert network.preprocessing.mean == pytest.approx(average.mean(axis=(0, 1)), rel=1e-6)
 
 
 @pytest.mark.parametrize(

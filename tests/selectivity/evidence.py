@@ -1,4 +1,4 @@
-"""Evidence made by hand or by chance, for the tests of the indexes."""
+"""Evidence for the tests of the selectivity indexes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def evidence(
     class_sizes: dict[str, int] | None = None,
     **options: Any,
 ) -> Evidence:
-    """A neuron: by default a grey pixel that all crops show, and no labels."""
+    """The evidence of a neuron: by default one gray pixel that all crops show, and no labels."""
     nf = np.asarray([[[0.5, 0.5, 0.5]]] if feature is None else feature, dtype=np.float64)
     n = len(weights)
     sizes = class_sizes if class_sizes is not None else {label: n for label in set(labels or ()) if label is not None}

@@ -1,4 +1,4 @@
-"""Class selectivity (Eq. 3, 4), chance level, population code: known answers and the plain reference."""
+"""Class selectivity (Eq. 3, 4), chance level and population code: known answers and the plain reference."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_images_of_all_different_classes_are_not_selective() -> None:
     assert (got["class_selectivity"], got["n_classes"], got["population_code"]) == (0, 12, 0)
 
 
-def test_shares_are_by_activation_and_the_threshold_leaves_the_small_ones_out() -> None:
+def test_shares_are_of_the_activation_and_the_threshold_excludes_small_ones() -> None:
     labels: list[str | None] = ["cat", "dog", "dog", "owl"]
     weights = [1.0, 0.9, 0.8, 0.7]
     got = classes(labels, weights, class_threshold=0.75)
@@ -82,11 +82,11 @@ def test_shares_are_by_activation_and_the_threshold_leaves_the_small_ones_out() 
     assert (got["class_chance"], got["class_excess"]) == (None, None)
 
 
-def test_a_threshold_that_the_shares_reach_but_for_rounding_is_reached() -> None:
+def test_a_threshold_is_reached_in_spite_of_rounding() -> None:
     assert classes([*LABELS[:10]], class_threshold=0.8)["n_classes"] == 8
 
 
-def test_classes_of_equal_share_come_in_the_order_of_their_labels_whatever_the_order_of_images() -> None:
+def test_classes_of_equal_share_are_in_the_order_of_their_labels() -> None:
     images = [(label, weight) for label in ("b", "a", "c") for weight in (0.1, 0.2, 0.3)]
     generator = random.Random(0)
     for _ in range(20):
@@ -100,13 +100,13 @@ def test_a_tenth_of_the_activation_counts_in_the_population_code() -> None:
     assert classes(labels, [0.7] * 100)["population_code"] == 4
 
 
-def test_images_without_a_label_take_no_part() -> None:
+def test_images_without_a_label_are_ignored() -> None:
     sizes = {"cat": 5, "dog": 5}
     without = classes(["dog", "cat", "dog"], [0.9, 0.8, 0.7], class_sizes=sizes)
     assert classes(["dog", None, "cat", "dog", None], [0.9, 1.0, 0.8, 0.7, 0.7], class_sizes=sizes) == without
 
 
-def test_no_labels_are_null() -> None:
+def test_without_labels_all_is_null() -> None:
     assert classes([None, None]) == dict.fromkeys(COLUMNS)
 
 
@@ -123,7 +123,7 @@ def test_a_source_of_one_class_has_no_excess() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=15), data=st.data())
-def test_chance_level_equals_whole_number_arithmetic(sizes: list[int], data: st.DataObject) -> None:
+def test_chance_level_equals_exact_arithmetic(sizes: list[int], data: st.DataObject) -> None:
     if sum(sizes) < 2:
         sizes = [*sizes, 2]
     n = data.draw(st.integers(1, sum(sizes)))
@@ -131,7 +131,7 @@ def test_chance_level_equals_whole_number_arithmetic(sizes: list[int], data: st.
     assert got == (None if expected is None else pytest.approx(expected, abs=1e-12))
 
 
-def test_chance_level_is_what_random_draws_give() -> None:
+def test_chance_level_is_the_mean_of_random_draws() -> None:
     sizes = [30, 10, 10, 5, 1]
     source = np.repeat(np.arange(5), sizes)
     generator = np.random.default_rng(0)
@@ -141,10 +141,10 @@ def test_chance_level_is_what_random_draws_give() -> None:
 
 def test_chance_level_at_the_size_of_imagenet() -> None:
     sizes = np.full(1000, 1280)
-    # Drawing with replacement hardly differs: E[M] = 1000 (1 - 0.999^100)
+    # Close to drawing with replacement: E[M] = 1000 (1 - 0.999^100)
     expected = (100 - 1000 * (1 - 0.999**100)) / 99
     assert chance_level(100, sizes) == pytest.approx(expected, abs=1e-4)
-    # Ten classes and a hundred images: never under 0.91 (design, section 2)
+    # Ten classes and a hundred images: even chance gives 0.91.
     level = chance_level(100, np.full(10, 1280))
     assert level is not None
     assert math.isclose(level, 90 / 99, abs_tol=1e-3)

@@ -1,4 +1,4 @@
-"""Color selectivity (Eq. 2): the design's reference points, known answers, and the plain reference."""
+"""Color selectivity (Eq. 2): reference points, known answers, and the plain reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.selectivity.evidence import evidence
 COLUMNS = ("color_selectivity", "color_selectivity_uncentered", "chroma", "hue")
 SPACES = ("authors", "orthonormal")
 
-BLACK, GREY, WHITE = (0, 0, 0), (0.5, 0.5, 0.5), (1, 1, 1)
+BLACK, GRAY, WHITE = (0, 0, 0), (0.5, 0.5, 0.5), (1, 1, 1)
 RED, YELLOW, BLUE = (1, 0, 0), (1, 1, 0), (0, 0, 1)
 
 
@@ -35,7 +35,7 @@ def ramp(first: tuple[float, float, float], last: tuple[float, float, float]) ->
     ("first", "last", "authors", "orthonormal"),
     [
         (BLACK, RED, 0.658, 0.608),
-        (GREY, RED, 0.816, 0.784),
+        (GRAY, RED, 0.816, 0.784),
         (BLACK, YELLOW, 0.410, 0.392),
         (BLACK, BLUE, 0.626, 0.608),
         (BLACK, WHITE, 0, 0),
@@ -66,7 +66,7 @@ def test_random_features_equal_the_reference(seed: int, n: int, height: int, wid
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_a_uniform_red_shows_only_uncentered_and_has_the_hue_of_red(space: str) -> None:
+def test_uniform_red_counts_only_uncentered_and_has_the_hue_of_red(space: str) -> None:
     got = color(feature=np.broadcast_to(RED, (6, 6, 3)), color_space=space)
     assert got["color_selectivity"] == 0
     assert got["color_selectivity_uncentered"] > 0.5
@@ -76,21 +76,21 @@ def test_a_uniform_red_shows_only_uncentered_and_has_the_hue_of_red(space: str) 
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_grey_of_any_texture_has_no_color_at_all(space: str) -> None:
-    grey = np.random.default_rng(0).uniform(0, 1, (8, 8, 1)) * np.ones(3)
-    got = color(feature=grey, color_space=space)
+def test_gray_of_any_texture_has_no_color(space: str) -> None:
+    gray = np.random.default_rng(0).uniform(0, 1, (8, 8, 1)) * np.ones(3)
+    got = color(feature=gray, color_space=space)
     assert got["color_selectivity"] == pytest.approx(0, abs=1e-9)
     assert got["color_selectivity_uncentered"] == pytest.approx(0, abs=1e-9)
     assert got["chroma"] == pytest.approx(0, abs=1e-12)
     assert got["hue"] is None
 
 
-def test_colors_of_one_intensity_are_all_color() -> None:
+def test_colors_of_equal_intensity_are_fully_selective() -> None:
     feature = np.array([[[0.8, 0.2, 0.5], [0.2, 0.8, 0.5]]])
     assert color(feature=feature)["color_selectivity"] == pytest.approx(1)
 
 
-def test_a_pixel_takes_part_if_at_least_half_of_the_crops_show_it() -> None:
+def test_a_pixel_counts_if_at_least_half_of_the_crops_show_it() -> None:
     feature = [[BLACK, RED, BLUE]]
     weights = np.ones(9)
     red_only = color(feature=[[BLACK, RED]], weights=weights)
@@ -98,7 +98,7 @@ def test_a_pixel_takes_part_if_at_least_half_of_the_crops_show_it() -> None:
     assert color(feature=feature, count=[[9, 9, 5]], weights=weights) != red_only
 
 
-def test_a_pixel_that_one_crop_shows_takes_part_only_where_there_is_but_one() -> None:
+def test_a_pixel_that_one_crop_shows_counts_only_if_there_is_one_crop() -> None:
     feature = [[BLACK, RED]]
     assert color(feature=feature, count=[[1, 1]], weights=[1, 1]) == dict.fromkeys(COLUMNS)
     alone = color(feature=feature, count=[[1, 1]], weights=[1], sigma=[[0, 0.4]])
@@ -106,12 +106,12 @@ def test_a_pixel_that_one_crop_shows_takes_part_only_where_there_is_but_one() ->
     assert alone["color_selectivity"] == pytest.approx(0.658, abs=0.0006)
 
 
-def test_no_pixel_that_shows_is_null() -> None:
+def test_without_a_visible_pixel_all_is_null() -> None:
     assert color(count=[[0]], weights=[1]) == dict.fromkeys(COLUMNS)
 
 
-def test_pixels_that_the_crops_share_weigh_more() -> None:
+def test_pixels_on_which_the_crops_agree_weigh_more() -> None:
     feature = [[BLACK, WHITE, RED]]
-    steady_grey = color(feature=feature, sigma=[[0, 0, 0.3]])["color_selectivity"]
+    steady_gray = color(feature=feature, sigma=[[0, 0, 0.3]])["color_selectivity"]
     steady_red = color(feature=feature, sigma=[[0, 0.3, 0]])["color_selectivity"]
-    assert steady_grey < 0.1 < steady_red
+    assert steady_gray < 0.1 < steady_red

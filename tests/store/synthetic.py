@@ -1,4 +1,4 @@
-"""A small index with every table, made by the product's own writers from seeded random numbers."""
+"""A small index with every table, written by raysel's own writers from seeded random numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ N_MAX = 16
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the made-up network."""
+    """One layer of the synthetic network."""
 
     name: str
     channels: int
@@ -53,12 +53,12 @@ LAYERS = (Layer("stem", 70, 7, 2), Layer("features.3.squeeze", 12, 27, 4), Layer
 
 @dataclass(frozen=True)
 class Synthetic:
-    """What went into the index, as plain Python."""
+    """The content of the index as plain Python."""
 
     folder: Folder
     manifest: Manifest
     rows: list[dict[str, Any]]
-    """Of the neurons table, in the order of the network."""
+    """Rows of the neurons table, in the order of the network."""
     features: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
     """(layer, channel) -> float64[h, w, 3]."""
     counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Synthetic:
 def build(
     where: str | Path | Folder, layers: tuple[Layer, ...] = LAYERS, seed: int = 0, published: bool = True
 ) -> Synthetic:
-    """Write an index into `where` and publish it, or leave it without its manifest."""
+    """Write an index into `where`, and publish it unless told not to."""
     folder = where if isinstance(where, Folder) else Folder.at(where)
     rng = np.random.default_rng(seed)
     writer = TableWriter(folder, FINGERPRINT)
@@ -133,7 +133,7 @@ def _neuron(
 
 
 def _indexes(rng: np.random.Generator, n: int) -> dict[str, Any]:
-    """Values of the indexes' columns; rounded, so that there are ties."""
+    """Values of the selectivity indexes; rounded, so that there are ties."""
     shares = np.sort(rng.dirichlet(np.ones(3)))[::-1]
     classes = [{"label": label, "share": float(share)} for label, share in zip(CLASS_NAMES, shares, strict=False)]
     known = {
@@ -181,7 +181,7 @@ def _ranking(
 
 
 def _pattern(rng: np.random.Generator, size: int, n: int, colorful: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A grating under a bell, in color or in grey, and a count that falls to 0 in one corner."""
+    """A grating under a Gaussian, in color or gray, and a count that is 0 in one corner."""
     y, x = np.mgrid[:size, :size] / size - 0.5
     angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
     wave = np.cos(2 * np.pi * 2 * (x * np.cos(angle) + y * np.sin(angle)) + phase) * np.exp(-(x**2 + y**2) * 8)
@@ -208,7 +208,7 @@ def _pictures(writer: TableWriter, made: Synthetic, layer: Layer) -> list[FileEn
 
 
 def _sheet(crops: list[np.ndarray]) -> np.ndarray:
-    """Ten crops in a row, two white pixels between them: what raysel.neurons says of its contact sheets."""
+    """Ten crops in a row, two white pixels apart: the layout of `raysel.neurons.contact_sheets`."""
     height, width = crops[0].shape[:2]
     lines = -(-len(crops) // 10)
     sheet = np.full((lines * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)

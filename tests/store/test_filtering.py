@@ -1,4 +1,4 @@
-"""find against a plain filter and sort in Python."""
+"""`Index.find` compared with a plain filter and sort in Python."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def _plain(rows: list[Row], layer: str | None, ranges: dict[str, Any], sort: str, limit: int | None) -> list[Row]:
-    """What find promises, row by row."""
+    """The specification of `Index.find`, row by row."""
     chosen = []
     for row in rows:
         if layer is not None and not fnmatchcase(row["layer"], layer):
@@ -74,7 +74,7 @@ def test_ascending_and_by_layer(index: Index) -> None:
     assert by_layer["layer_depth"].to_pylist() == index.neurons["layer_depth"].to_pylist()
 
 
-def test_bounds_are_inclusive_also_in_single_precision() -> None:
+def test_bounds_are_inclusive_in_single_precision_too() -> None:
     table = pa.table(
         {
             "layer": pa.array(["a", "a", "a"]).dictionary_encode(),
@@ -101,14 +101,14 @@ def test_bounds_are_inclusive_also_in_single_precision() -> None:
         ({"limit": 0}, "a limit of 0 shows nothing"),
     ],
 )
-def test_what_cannot_be_found(index: Index, conditions: dict[str, Any], line: str) -> None:
+def test_impossible_conditions_are_one_line(index: Index, conditions: dict[str, Any], line: str) -> None:
     with pytest.raises(RayselError) as raised:
         index.find(**conditions)
     assert str(raised.value).startswith(line)
     assert "\n" not in str(raised.value)
 
 
-def test_nothing_meets_the_conditions(index: Index) -> None:
+def test_no_neuron_meets_the_conditions(index: Index) -> None:
     found = index.find(color=(2.0, None))
     assert found.num_rows == 0
     assert found.schema == index.neurons.schema

@@ -1,4 +1,4 @@
-"""The read side: what went in comes out, and little more than that is read."""
+"""An open index returns what was written, and reads little more than it returns."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_neurons_become_a_pandas_frame(made: Synthetic, index: Index) -> None:
     assert frame["channel"].tolist() == [row["channel"] for row in made.rows]
 
 
-def test_every_neuron_comes_back(made: Synthetic, index: Index) -> None:
+def test_every_neuron(made: Synthetic, index: Index) -> None:
     for row in made.rows:
         address = (row["layer"], row["channel"])
         neuron = index.neuron(*address)
@@ -77,7 +77,7 @@ def test_crops_in_rank_order(made: Synthetic, index: Index) -> None:
     crops = index.neuron(*address).crops
     assert len(crops) == len(made.crops[address])
     for crop, original in zip(crops, made.crops[address], strict=True):
-        # Noise of 0.05 tells the crops apart; what JPEG adds to it is less.
+        # The crops differ by noise of 0.05; JPEG adds less.
         errors = [np.abs(np.asarray(crop) / 255 - other).mean() for other in made.crops[address]]
         assert min(errors) == np.abs(np.asarray(crop) / 255 - original).mean()
 
@@ -90,7 +90,7 @@ def test_images_of_some_ids(index: Index) -> None:
 
 
 class _CountingFolder(Folder):
-    """Counts the bytes that are read of each file."""
+    """Counts the bytes that are read from each file."""
 
     counted: dict[str, int]
 
@@ -135,7 +135,7 @@ def test_one_neuron_is_read_without_the_rest(tmp_path: Path) -> None:
     }
     assert set(folder.counted) == expected
     sizes = {entry.name: entry.size for entry in made.manifest.files}
-    # 145 living neurons lie in groups of 16; the footer is read by the last 64 KiB of the file.
+    # 145 neurons that are not dead are in groups of 16; the footer is read with the last 64 KiB of the file.
     for table in ("features", "sheets"):
         name = f"{data}/{table}/features.10.parquet"
         assert folder.counted[name] < 0.15 * sizes[name] + 65_536
@@ -154,7 +154,7 @@ def test_only_the_row_groups_that_may_hold_it(made: Synthetic, monkeypatch: pyte
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_groups", watched)
     index = raysel.open(made.folder.path)
-    # Row groups of the rankings: 64 and then no more living neurons of the stem, 11 and 36 of the others.
+    # Row groups of the rankings: 64 neurons of the stem, all that are not dead; 11 and 36 of the other layers.
     assert index.neuron("stem", 0).ranking.num_rows
     assert index.neuron("features.3.squeeze", 0).ranking.num_rows
     assert index.neuron("features.10", 39).ranking.num_rows
@@ -193,13 +193,13 @@ def test_no_index_here(tmp_path: Path) -> None:
         raysel.open(tmp_path / "nothing")
 
 
-def test_without_its_manifest_it_is_no_index(tmp_path: Path) -> None:
+def test_an_index_without_its_manifest_is_unfinished(tmp_path: Path) -> None:
     build(tmp_path, published=False)
     with pytest.raises(RayselError, match="unfinished"):
         raysel.open(tmp_path)
 
 
-def test_a_file_that_is_gone_or_broken_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_file_is_one_line(tmp_path: Path) -> None:
     made = build(tmp_path, LAYERS[:1])
     index = raysel.open(tmp_path)
     path = tmp_path / made.manifest.data / "rankings.parquet"

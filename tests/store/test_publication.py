@@ -131,7 +131,7 @@ def test_of_two_runs_the_second_put_fails(
     assert check_files(folder, read_manifest(folder)) == []
 
 
-def test_manifest_there_and_back(made: Synthetic, tmp_path: Path) -> None:
+def test_the_manifest_can_be_read_again(made: Synthetic, tmp_path: Path) -> None:
     fields = json.loads((tmp_path / "manifest.json").read_text())
     assert fields["format_version"] == 2
     assert fields["counts"]["neurons"] == 70
@@ -175,7 +175,7 @@ def test_a_manifest_cannot_name_files_outside(made: Synthetic, tmp_path: Path, n
 
 
 @pytest.mark.parametrize("fingerprint", ["..", "a/../..", "", "/tmp"])
-def test_a_manifest_cannot_place_its_tables_outside(made: Synthetic, tmp_path: Path, fingerprint: str) -> None:
+def test_a_manifest_cannot_have_its_tables_outside(made: Synthetic, tmp_path: Path, fingerprint: str) -> None:
     with pytest.raises(RayselError, match="index_fingerprint"):
         read_manifest(_edit(tmp_path, index_fingerprint=fingerprint))
 

@@ -1,4 +1,4 @@
-"""The tables come back as they went in, with any Parquet reader, in small readable pieces."""
+"""The tables can be read by any Parquet reader, and in small pieces."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _path(made: Synthetic, name: str) -> Path:
     return Path(made.folder.path, "data", FINGERPRINT, name)
 
 
-def test_entries_tell_size_and_digest(made: Synthetic) -> None:
+def test_entries_have_size_and_digest(made: Synthetic) -> None:
     names = {entry.name for entry in made.manifest.files}
     assert len(names) == len(made.manifest.files) == 6 + 2 * len(LAYERS)
     for entry in made.manifest.files:
@@ -51,7 +51,7 @@ def test_neurons_in_the_order_of_the_network(made: Synthetic) -> None:
     assert pq.ParquetFile(_path(made, "neurons.parquet")).num_row_groups == len(LAYERS)
 
 
-def test_rankings_whole_neurons_of_one_layer_in_a_row_group(made: Synthetic) -> None:
+def test_row_groups_of_rankings_hold_whole_neurons_of_one_layer(made: Synthetic) -> None:
     parquet = pq.ParquetFile(_path(made, "rankings.parquet"))
     expected = [entry for entries in made.rankings.values() for entry in entries]
     assert parquet.read().to_pylist() == expected
@@ -69,16 +69,16 @@ def test_rankings_whole_neurons_of_one_layer_in_a_row_group(made: Synthetic) -> 
     assert seen == set(made.rankings)
 
 
-def test_pictures_sixteen_neurons_in_a_row_group(made: Synthetic) -> None:
+def test_row_groups_of_pictures_hold_sixteen_neurons(made: Synthetic) -> None:
     for table in ("features", "sheets"):
         metadata = pq.read_metadata(_path(made, f"{table}/stem.parquet"))
-        living = sum(row["layer"] == "stem" and not row["dead"] for row in made.rows)
-        assert metadata.num_row_groups == math.ceil(living / 16)
-        # The footer is read for every neuron: no picture may be copied into it.
+        present = sum(row["layer"] == "stem" and not row["dead"] for row in made.rows)
+        assert metadata.num_row_groups == math.ceil(present / 16)
+        # The footer is read for every neuron, so it must not contain pictures.
         assert metadata.serialized_size < 8_000
 
 
-def test_every_column_says_what_it_is_also_at_rest(made: Synthetic) -> None:
+def test_every_column_has_a_description_also_in_its_file(made: Synthetic) -> None:
     rows = documented()
     assert {table for table, *_ in rows} == {
         "neurons",
@@ -94,11 +94,11 @@ def test_every_column_says_what_it_is_also_at_rest(made: Synthetic) -> None:
     for table in ("neurons", "rankings", "images", "shards", "classes", "quarantine", "features", "sheets"):
         name = f"{table}/stem.parquet" if table in ("features", "sheets") else f"{table}.parquet"
         schema = pq.read_schema(_path(made, name))
-        at_rest = {field.name: field.metadata[b"description"].decode() for field in schema}
-        assert at_rest == {column: text for of, column, _, text in rows if of == table}
+        in_file = {field.name: field.metadata[b"description"].decode() for field in schema}
+        assert in_file == {column: text for of, column, _, text in rows if of == table}
 
 
-def test_plain_types_in_the_documentation() -> None:
+def test_documented_types_are_the_readers_types() -> None:
     types = {(table, column): kind for table, column, kind, _ in documented()}
     assert types["rankings", "layer"] == "string"
     assert types["classes", "hypernyms"] == "list<string>"
@@ -150,7 +150,7 @@ def test_rows_out_of_order_are_refused(tmp_path: Path, neurons: list[tuple[str, 
     assert not any(tmp_path.rglob("*.parquet"))
 
 
-def test_row_groups_do_not_depend_on_how_the_stream_is_cut(tmp_path: Path) -> None:
+def test_files_do_not_depend_on_how_the_stream_is_cut(tmp_path: Path) -> None:
     neurons = [("a", channel) for channel in range(150)] + [("b", channel) for channel in range(3)]
     digests = set()
     for name, cut in (("one", 153), ("some", 70), ("single", 1)):
@@ -168,7 +168,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         writer.rankings([_ranking_rows(("a", 0)).rename_columns([*RANKINGS.names[:-1], "extra"])])
 
 
-def test_nothing_to_write_is_an_empty_table(tmp_path: Path) -> None:
+def test_an_empty_stream_is_an_empty_table(tmp_path: Path) -> None:
     entry = TableWriter(Folder.at(tmp_path), "f").features("conv", [])
     table = pq.read_table(tmp_path / entry.name)
     assert table.num_rows == 0
@@ -180,7 +180,7 @@ def test_layer_names_become_file_names(tmp_path: Path) -> None:
     assert Path(tmp_path, entry.name).resolve().parent == tmp_path / "data" / "f" / "features"
 
 
-def test_feature_there_and_back() -> None:
+def test_a_feature_can_be_decoded() -> None:
     rng = np.random.default_rng(1)
     feature = rng.uniform(size=(5, 8, 3))
     count = rng.integers(0, 4, (5, 8))
@@ -193,13 +193,13 @@ def test_feature_there_and_back() -> None:
     np.testing.assert_allclose(back[count > 0], feature[count > 0], rtol=2**-11)
 
 
-def test_feature_that_does_not_fit_its_count() -> None:
+def test_a_feature_must_fit_its_count() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         feature_row(0, np.zeros((4, 4, 3)), np.zeros((4, 5), int))
 
 
 @pytest.mark.parametrize(("crops", "size"), [(1, (30, 30)), (7, (16, 24)), (10, (5, 5)), (23, (48, 40))])
-def test_crops_can_be_cut_out_by_what_the_row_says(crops: int, size: tuple[int, int]) -> None:
+def test_crops_can_be_cut_out_with_the_row_alone(crops: int, size: tuple[int, int]) -> None:
     height, width = size
     levels = [10 * place for place in range(crops)]
     lines = -(-crops // 10)

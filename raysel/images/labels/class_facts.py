@@ -1,4 +1,4 @@
-"""What a label means: name, wnid and hypernyms of ImageNet's classes, or of one's own."""
+"""What a label means: name, wnid and hypernyms of ImageNet's classes or of the user's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ CLASS_FACTS = pa.schema(
         pa.field("hypernyms", pa.list_(pa.string())),
     ]
 )
-"""A row per label. `hypernyms`: wnids of all its hypernyms in WordNet 3.0, up to the root, ascending."""
+"""A row per label. `hypernyms`: wnids of all its hypernyms in WordNet 3.0 up to the root, sorted."""
 
 _WNID = re.compile(r"(n\d{8})(?:[-_ ].*)?", re.DOTALL)
 
@@ -32,20 +32,20 @@ class Taxonomy:
     wnids: tuple[str, ...]
     """The 1000 classes, in order of their index."""
     class_names: tuple[str, ...]
-    """Their synonyms, as ImageNet's own list has them: ``tench, Tinca tinca``."""
+    """Their synonyms, as in ImageNet's own list: ``tench, Tinca tinca``."""
     words: dict[str, str]
-    """wnid -> synonyms, of the classes and of all their hypernyms."""
+    """wnid -> synonyms, for the classes and all their hypernyms."""
     parents: dict[str, tuple[str, ...]]
     """wnid -> its direct hypernyms; none for the root, ``entity``."""
 
     def name(self, wnid: str) -> str | None:
-        """A short name for people: the first synonym, or all of them where two classes share it."""
+        """A short name: the first synonym, or all of them if two classes share it; None if the wnid is unknown."""
         if wnid in self._short:
             return self._short[wnid]
         return self.words[wnid].partition(",")[0] if wnid in self.words else None
 
     def hypernyms(self, wnid: str) -> list[str] | None:
-        """Ascending wnids of all that is above a synset, however many paths lead there; None if it is unknown."""
+        """Sorted wnids of all hypernyms of a synset, by every path; None if the wnid is unknown."""
         if wnid not in self.parents:
             return None
         above: set[str] = set()
@@ -57,14 +57,18 @@ class Taxonomy:
                 waiting.extend(self.parents[parent])
         return sorted(above)
 
-    @property
+    @cached_property
     def _short(self) -> dict[str, str]:
-        return _short_names(self.wnids, self.class_names)
+        """wnid -> short name, of the classes."""
+        first = [name.partition(",")[0] for name in self.class_names]
+        own = _unambiguous(zip(first, self.wnids, strict=True))
+        named = zip(self.wnids, first, self.class_names, strict=True)
+        return {wnid: short if own.get(short) == wnid else name for wnid, short, name in named}
 
 
 @cache
 def imagenet1k() -> Taxonomy:
-    """ImageNet-1k, as it ships with raysel."""
+    """The ImageNet-1k taxonomy that is part of raysel."""
     content = json.loads(resources.files("raysel.images.labels").joinpath("imagenet1k.json").read_text("utf-8"))
     return Taxonomy(
         tuple(wnid for wnid, _ in content["classes"]),
@@ -75,24 +79,24 @@ def imagenet1k() -> Taxonomy:
 
 
 def class_facts(labels: Sequence[str], own: pa.Table | None = None) -> pa.Table:
-    """What is known of some labels.
+    """Name, wnid and hypernyms of some labels.
 
-    A label of `own` is what `own` says. Of the others, ``n01440764`` and ``n01440764-tench`` are wnids; a whole number
-    from 0 to 999 is an index into ImageNet-1k, unless the labels are just 0, 1 ... k-1 with k < 1000: those number
-    classes of someone's own; a text is a class of ImageNet-1k if it is its list of synonyms, or one of them that no
-    other class has (case and ``_`` for a space do not count). What is not recognised has nulls.
+    Labels in `own` have the facts given there. Otherwise ``n01440764`` and ``n01440764-tench`` are wnids. An integer
+    from 0 to 999 is an index into ImageNet-1k, unless the labels are exactly 0, 1 ... k-1 with k < 1000: these number
+    the classes of another data set. A text is a class of ImageNet-1k if it is its list of synonyms, or one of them that
+    no other class has; case, and ``_`` for a space, do not matter. A label that is not recognized has nulls.
 
     Args:
         labels: distinct labels of the images.
-        own: schema `CLASS_FACTS`; see `read_class_list`.
+        own: the user's class list, schema `CLASS_FACTS`; see `read_class_list`.
 
     Returns:
         Schema `CLASS_FACTS`, a row per label, in the order of `labels`.
     """
-    told = {row["label"]: row for row in own.to_pylist()} if own is not None else {}
-    others = [label for label in labels if label not in told]
+    given = {row["label"]: row for row in own.to_pylist()} if own is not None else {}
+    others = [label for label in labels if label not in given]
     wnids = dict(zip(others, _wnids(others), strict=True))
-    rows = [told[label] if label in told else _facts(label, wnids[label]) for label in labels]
+    rows = [given[label] if label in given else _facts(label, wnids[label]) for label in labels]
     return pa.Table.from_pylist(rows, schema=CLASS_FACTS)
 
 
@@ -104,7 +108,7 @@ def _facts(label: str, wnid: str | None) -> dict[str, object]:
 
 
 def _wnids(labels: Sequence[str]) -> list[str | None]:
-    """The wnid of each label; None where it is not recognised."""
+    """The wnid of each label; None if it is not recognized."""
     indices = {label: int(label) for label in labels if label.isascii() and label.isdigit() and len(label) <= 4}
     numbers = set(indices.values())
     by_index = bool(numbers) and len(numbers) == len(labels) and max(numbers) < len(imagenet1k().wnids)
@@ -129,17 +133,8 @@ def _synonyms() -> dict[str, str]:
     return {**lists, **single}
 
 
-@cache
-def _short_names(wnids: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    first = [name.partition(",")[0] for name in names]
-    own = _unambiguous(zip(first, wnids, strict=True))
-    return {
-        wnid: short if own.get(short) == wnid else name for wnid, short, name in zip(wnids, first, names, strict=True)
-    }
-
-
 def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Text -> wnid, without the texts that stand for several."""
+    """Text -> wnid, without the texts that belong to several wnids."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for text, wnid in pairs:
         found[text].add(wnid)

@@ -8,9 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error, filesystem_of
-from raysel.files.paths import absolute_uri, redact_uri
-from raysel.images.file_names import suffix
+from raysel.files import open_file, redact_uri, suffix
 from raysel.images.labels.class_facts import CLASS_FACTS, imagenet1k
 from raysel.images.text_tables import column_names, text_columns
 
@@ -19,24 +17,24 @@ _NAME_COLUMNS = ("name", "class_name", "words", "synset")
 
 
 def read_class_list(path: str) -> pa.Table:
-    """Read what labels are called, by path or URI.
+    """Read the names of labels, by path or URI.
 
-    CSV or Parquet: a column ``label`` (or ``index``, ``class``, ``id``, ``class_index``, ``wnid``; else the first), and
-    a column ``name`` (or ``class_name``, ``words``, ``synset``), ``wnid``, or both. JSON: a list of names, numbered
-    from 0; an object label -> name, or label -> [wnid, name] as Keras has it; or a list of objects with the names of
-    the columns. Where a wnid is one that raysel knows, name and hypernyms come from there if they are not given.
+    CSV or Parquet: a column ``label`` (or ``index``, ``class``, ``id``, ``class_index``, ``wnid``; or else the first
+    column), and a column ``name`` (or ``class_name``, ``words``, ``synset``), ``wnid``, or both. JSON: a list of names,
+    numbered from 0; an object label -> name, or label -> [wnid, name] as in Keras; or a list of objects with the names
+    of the columns. If raysel knows a wnid, it adds name and hypernyms that are not given.
 
     Returns:
         Schema `CLASS_FACTS`, a row per label.
 
     Raises:
-        RayselError: the file is missing, unreadable or of another form, or has a label twice.
+        RayselError: the file is missing, unreadable or of another form, or contains a label twice.
     """
     rows = _json_rows(path) if suffix(path) == "json" else _table_rows(path)
     seen: set[str] = set()
     for row in rows:
         if row["label"] in seen:
-            raise RayselError(f"class {row['label']!r} stands twice in {redact_uri(path)}")
+            raise RayselError(f"{redact_uri(path)} contains class {row['label']!r} twice: keep one row per class")
         seen.add(row["label"])
     return pa.Table.from_pylist([_completed(row) for row in rows], schema=CLASS_FACTS)
 
@@ -56,14 +54,12 @@ def _table_rows(path: str) -> list[dict[str, Any]]:
 
 
 def _json_rows(path: str) -> list[dict[str, Any]]:
-    with as_raysel_error(f"cannot read {redact_uri(path)}"):
-        filesystem, inside = filesystem_of(absolute_uri(path))
-        with filesystem.open_input_stream(inside) as stream:
-            content = json.loads(stream.read())
+    with open_file(path, "class list") as file:
+        content = json.loads(file.read())
     pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     rows = [_json_row(str(label), value) for label, value in pairs]
     if not rows or None in rows:
-        raise RayselError(f'{redact_uri(path)} is no class list: write ["name", ...] or {{"label": "name"}}')
+        raise RayselError(f'{redact_uri(path)} is not a class list: write ["name", ...] or {{"label": "name"}}')
     return [row for row in rows if row is not None]
 
 

@@ -1,12 +1,10 @@
-"""Image folders: the class of an image is the name of the folder that holds it."""
+"""Image folders: the class of an image is the name of the folder that contains it."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,22 +12,23 @@ import pyarrow as pa
 from pyarrow import fs
 
 from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error, filesystem_of, list_folder_with_faults
-from raysel.files.paths import redact_uri
-from raysel.images.file_names import is_hidden, is_image, suffix
+from raysel.files import as_raysel_error, filesystem_of, list_folder, redact_uri, suffix
+from raysel.images.file_names import is_hidden, is_image
+from raysel.images.sources.image_files import read_files
 from raysel.images.sources.source import Shard, Walked, walked_faults, walked_images
 
-CONNECTIONS = 16
-"""Files of a remote folder that are fetched at the same time: each costs a round trip."""
+Images = list[tuple[str, fs.FileInfo]]
+"""Key and file of each image."""
 
 
 @dataclass(frozen=True)
 class FolderSource:
     """A tree of image files.
 
-    Its shards are the first-level sub-folders, each with all below it, and ``""``: the files of the root itself.
-    Keys are paths below the root with their suffix. Labels: name of the folder that holds the file; null for the files
-    of the root itself, which nobody has sorted into classes. Which links are followed: `list_local_folder`.
+    Its shards are the first-level subfolders, each with everything below it, and ``""``: the files of the root itself.
+    Keys are paths below the root with their suffix. Labels: name of the folder that contains the file; null for the
+    files of the root itself, which are not sorted into classes. `list_folder` says which links are followed; a file
+    that several of them reach is listed once, see `ImagesList.build`.
     """
 
     uri: str
@@ -37,41 +36,29 @@ class FolderSource:
 
     def shard_names(self) -> list[str]:
         filesystem, root = filesystem_of(self.uri)
-        found, faults = list_folder_with_faults(filesystem, root, recursive=False)
-        entries = [(self._key(root, info.path), info) for info in found]
+        found = list_folder(filesystem, root, recursive=False)
+        entries = [(_key(root, info.path), info) for info in found.entries]
         folders = [key for key, info in entries if info.type == fs.FileType.Directory and not is_hidden(key)]
-        own = faults or any(info.type != fs.FileType.Directory for _, info in entries)
+        own = found.faults or any(info.type != fs.FileType.Directory for _, info in entries)
         return sorted([*folders, ""] if own or not folders else folders)
 
     def walk(self, shard_name: str) -> Walked:
-        images, faults, skipped = self._images(shard_name)
+        images, linked_to, faults, skipped = self._list(shard_name)
         keys = [key for key, _ in images]
-        table = walked_images(
-            keys, [_label(key) for key in keys], [0] * len(keys), [int(info.size) for _, info in images]
-        )
+        lengths = [int(info.size) for _, info in images]
+        table = walked_images(keys, [_label(key) for key in keys], [0] * len(keys), lengths, linked_to)
         return Walked(_shard(shard_name, images), table, skipped, walked_faults(faults))
 
     def stamp(self, shard_name: str) -> Shard:
-        images, _, _ = self._images(shard_name)
-        return _shard(shard_name, images)
+        return _shard(shard_name, self._list(shard_name)[0])
 
     def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
         filesystem, root = filesystem_of(self.uri)
-        keys, lengths = images.column("key").to_pylist(), images.column("length").to_pylist()
-        paths = [f"{root.rstrip('/')}/{key}" for key in keys]
-        if isinstance(filesystem, fs.LocalFileSystem):
-            for path, length in zip(paths, lengths, strict=True):
-                yield whole_file(filesystem, path, length)
-            return
-        window = 4 * CONNECTIONS  # bounds what is held in memory
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            for first in range(0, len(paths), window):
-                some = slice(first, first + window)
-                count = len(paths[some])
-                yield from pool.map(whole_file, [filesystem] * count, paths[some], lengths[some])
+        places = [(filesystem, f"{root.rstrip('/')}/{key}") for key in images["key"].to_pylist()]
+        return read_files(places, images["length"].to_pylist())
 
-    def _images(self, shard_name: str) -> tuple[list[tuple[str, fs.FileInfo]], list[tuple[str, str]], int]:
-        """A shard's images by key, sorted; (key, reason) of those that cannot be read; how many files are no images.
+    def _list(self, shard_name: str) -> tuple[Images, list[str | None], list[tuple[str, str]], int]:
+        """A shard's images, sorted by key; what each is a link to; (key, reason) of unreadable ones; other files.
 
         Raises:
             RayselError: the folder is gone.
@@ -79,25 +66,46 @@ class FolderSource:
         filesystem, root = filesystem_of(self.uri)
         folder = f"{root.rstrip('/')}/{shard_name}" if shard_name else root
         with as_raysel_error(f"cannot read {folder}"):
-            here = filesystem.get_file_info(folder).type
-        if here != fs.FileType.Directory:
+            kind = filesystem.get_file_info(folder).type
+        if kind != fs.FileType.Directory:
             raise RayselError(f"folder {shard_name or '.'} of {redact_uri(self.uri)} is gone: plan again")
-        found, unreached = list_folder_with_faults(filesystem, folder, recursive=bool(shard_name))
-        files = [(self._key(root, info.path), info) for info in found if info.type != fs.FileType.Directory]
-        named = [(key, info) for key, info in files if is_image(key) and not is_hidden(key)]
-        reasons = [_unreadable(filesystem, info) for _, info in named]
-        images = [each for each, reason in zip(named, reasons, strict=True) if reason is None]
-        faults = [(key, reason) for (key, _), reason in zip(named, reasons, strict=True) if reason is not None]
-        lost = [(key, reason) for path, reason in unreached if _may_be_images(key := self._key(root, path))]
-        return images, sorted([*faults, *lost]), len(files) - len(named) + len(unreached) - len(lost)
+        found = list_folder(filesystem, folder, recursive=bool(shard_name))
+        files = [(_key(root, info.path), info) for info in found.entries if info.type != fs.FileType.Directory]
+        images: Images = []
+        faults, skipped = [], 0
+        for key, info in files:
+            if not is_image(key) or is_hidden(key):
+                skipped += 1
+            elif (reason := _unreadable(filesystem, info)) is not None:
+                faults.append((key, reason))
+            else:
+                images.append((key, info))
+        for path, reason in found.faults:
+            key = _key(root, path)
+            if (is_image(key) or not suffix(key)) and not is_hidden(key):  # a broken link may be to a folder of images
+                faults.append((key, reason))
+            else:
+                skipped += 1
+        real_root = os.path.realpath(root) if found.real_paths else ""
+        linked_to = [_linked_to(key, found.real_paths.get(info.path), real_root) for key, info in images]
+        return images, linked_to, sorted(faults), skipped
 
-    @staticmethod
-    def _key(root: str, path: str) -> str:
-        return path[len(root.rstrip("/")) + 1 :]
+
+def _key(root: str, path: str) -> str:
+    return path[len(root.rstrip("/")) + 1 :]
+
+
+def _linked_to(key: str, real_path: str | None, real_root: str) -> str | None:
+    """The key of the file that a link leads to, its path if it is outside of the root, or None if there is no link."""
+    if real_path is None:
+        return None
+    inside = real_path.startswith(real_root.rstrip("/") + "/")
+    target = _key(real_root, real_path) if inside else real_path
+    return None if target == key else target
 
 
 def _unreadable(filesystem: fs.FileSystem, info: fs.FileInfo) -> str | None:
-    """Why there is no image in what is named like one; None: it is for the decoder to find out."""
+    """Why a file that is named like an image cannot be read; None: only decoding can show it."""
     if info.type != fs.FileType.File:
         return "not a plain file"  # a pipe, a socket
     if isinstance(filesystem, fs.LocalFileSystem) and not os.access(info.path, os.R_OK):
@@ -105,41 +113,14 @@ def _unreadable(filesystem: fs.FileSystem, info: fs.FileInfo) -> str | None:
     return None
 
 
-def _may_be_images(key: str) -> bool:
-    """True for the name of an image, and of what may be a folder of them: a broken link does not tell."""
-    return (is_image(key) or not suffix(key)) and not is_hidden(key)
-
-
 def _label(key: str) -> str | None:
     parts = key.split("/")
     return parts[-2] if len(parts) > 1 else None
 
 
-def _shard(name: str, images: list[tuple[str, fs.FileInfo]]) -> Shard:
-    """The group's stamp. Other files may come and go without any effect on it."""
+def _shard(name: str, images: Images) -> Shard:
+    """The shard with its stamp, which other files do not affect."""
     stamp = hashlib.sha256()
     for key, info in images:
         stamp.update(f"{key}\0{info.size}\0{info.mtime_ns}\0".encode())
     return Shard(name, sum(info.size for _, info in images), stamp.hexdigest()[:32])
-
-
-def whole_file(filesystem: fs.FileSystem, path: str, length: int) -> bytes:
-    """The bytes of a file; none of a local file that is there but cannot be read, as it is a bad image to `decode`.
-
-    Raises:
-        RayselError: it is gone, has another length than when it was walked, or its store gives no answer.
-    """
-    with as_raysel_error(f"the source changed while it was read: {path}"):
-        try:
-            with filesystem.open_input_stream(path) as file:
-                data: bytes = file.read()
-        except OSError as error:
-            # Of a store such faults concern all its files: that ends the run.
-            if isinstance(filesystem, fs.LocalFileSystem) and error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
-                return b""
-            raise
-    if len(data) != length:
-        raise RayselError(
-            f"the source changed while it was read: {path} had {length} bytes and has {len(data)}; run again"
-        )
-    return data

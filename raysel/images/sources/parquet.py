@@ -2,76 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow import fs
 
-from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error
-from raysel.files.paths import as_utf8, redact_uri
-from raysel.images.file_names import suffix
+from raysel.errors import RayselError, first_line
+from raysel.files import as_raysel_error, join_uri, redact_uri, split_uri, suffix
+from raysel.images.sources.image_files import file_sizes, place_of, read_files
+from raysel.images.sources.parquet_columns import ImageColumns, column, image_columns, keys_of, labels_of
 from raysel.images.sources.shard_files import file_shard, files_below, located, require_unchanged
 from raysel.images.sources.source import WALKED_IMAGES, Shard, Walked, walked_faults
 
-LABEL_COLUMNS = ("label", "labels", "class", "cls", "wnid")
-"""Columns that hold the label where no ClassLabel is declared: the first of these that is there."""
 _BATCH_ROWS = 64
 _BUFFER = 8 << 20
+_EMBED = (
+    "embed them with datasets: "
+    "data.with_format('arrow').map(datasets.table.embed_table_storage, batched=True).to_parquet(FILE)"
+)
 
-
-@dataclass(frozen=True)
-class ImageColumns:
-    """Where a Parquet file keeps its images and labels."""
-
-    content: str
-    """Dotted name of the column with the files' bytes: ``image.bytes``, or ``image`` where that is binary itself."""
-    path: str | None
-    """Dotted name of the column with their names, if there is one."""
-    label: str | None
-    names: tuple[str, ...] | None
-    """Label of each class number, where the schema declares them; numbers without a name stay without a label."""
-
-
-def image_columns(schema: pa.Schema) -> ImageColumns | None:
-    """The columns of a schema that hold images; None if none does.
-
-    What the metadata ``huggingface`` declares (features of type Image and ClassLabel) goes before names and types: the
-    first column that is a struct with binary ``bytes``, or that is binary and called image, img, jpg, jpeg, png, webp
-    or bytes.
-    """
-    features = _features(schema)
-    declared = [name for name, feature in features.items() if feature.get("_type") == "Image"]
-    holders = [field for field in schema if field.name in declared] or list(schema)
-    found = next((columns for field in holders if (columns := _content(field, bool(declared)))), None)
-    if found is None:
-        return None
-    classes = [
-        name for name, feature in features.items() if feature.get("_type") == "ClassLabel" and name in schema.names
-    ]
-    label = next((name for name in (*LABEL_COLUMNS, *classes) if name in classes), None)
-    names = tuple(str(name) for name in features[label].get("names", ())) if label else None
-    if label is None:
-        label = next((name for name in LABEL_COLUMNS if name in schema.names and _is_plain(schema.field(name))), None)
-    return ImageColumns(*found, label, names or None)
+Content = tuple[bytes | None, str | None]
+"""Bytes of an image; where there are none, the path of its file."""
 
 
 @dataclass(frozen=True)
 class ParquetSource:
     """Parquet files below a root, an image in each row.
 
-    Keys: the path that stands beside the image where it is there and no other row of the shard has it, else the
-    shard's name and the row's number. An image's `offset` is its row in the file (the footer tells the row group), its
-    `length` the mean over its row group.
+    Keys: the path beside the image if there is one and no other row of the shard has it, or else the shard's name and
+    the row's number. An image's `offset` is its row in the file, its `length` the mean of its row group.
+
+    If a row has a path and no bytes, as in files that `datasets` writes without embedding, the image is the file at
+    that path; see `place_of`. Its `length` is the file's. If such a file changes in place, only its size shows it.
     """
 
     uri: str
@@ -89,97 +58,112 @@ class ParquetSource:
 
     def walk(self, shard_name: str) -> Walked:
         shard = self.stamp(shard_name)
-        with as_raysel_error(f"cannot read shard {shard_name}"), self._open(shard_name) as file:
-            columns = _columns_of(file, shard_name)
+        with self._open(shard_name) as file:
+            columns, count = _columns_of(file, shard_name), file.metadata.num_rows
             wanted = [name for name in (columns.path, columns.label) if name]
             rows = file.read(columns=wanted, use_threads=False) if wanted else None
-            images = pa.table(
-                {
-                    "key": _keys(rows, columns, shard_name, file.metadata.num_rows),
-                    "label": _labels(rows, columns, file.metadata.num_rows),
-                    "offset": np.arange(file.metadata.num_rows),
-                    "length": _mean_lengths(file.metadata, columns.content),
-                }
-            )
-        return Walked(shard, images.cast(WALKED_IMAGES), 0, walked_faults([]))
+            nothing = pa.nulls(count, pa.string())
+            paths = column(rows, columns.path) if columns.path else nothing
+            labels = labels_of(column(rows, columns.label), columns.names) if columns.label else nothing
+            lengths = _mean_lengths(file.metadata, columns.content)
+            outside = _rows_without_bytes(file, columns.content) if columns.path else np.zeros(0, np.int64)
+        keys = keys_of(paths, shard_name)
+        images = pa.table([keys, labels, np.arange(count), lengths, nothing], schema=WALKED_IMAGES)
+        reasons = self._measure(shard_name, paths.take(pa.array(outside)).to_pylist(), outside, lengths)
+        kept = np.ones(count, bool)
+        kept[list(reasons)] = False
+        faults = [(keys[row].as_py(), reason) for row, reason in reasons.items()]
+        return Walked(shard, images.filter(pa.array(kept)), 0, walked_faults(faults))
 
     def stamp(self, shard_name: str) -> Shard:
         return file_shard(self.root, shard_name)
 
     def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
         require_unchanged(self.root, shard_name, etag)
-        offsets = images["offset"].to_numpy()
-        with as_raysel_error(f"cannot read shard {shard_name}"), self._open(shard_name) as file:
-            columns = _columns_of(file, shard_name)
-            starts = _group_starts(file.metadata)
+        offsets, lengths = images["offset"].to_numpy(), images["length"].to_pylist()
+        folder = split_uri(join_uri(self.root, shard_name))[0]
+        with self._open(shard_name) as file:
+            columns, starts = _columns_of(file, shard_name), _group_starts(file.metadata)
             if len(offsets) and offsets.max() >= starts[-1]:
                 raise RayselError(f"the source changed while it was read: shard {shard_name} has {starts[-1]:,} rows")
+            done = 0
             for start, end in _runs(offsets, starts):
-                group = int(np.searchsorted(starts, offsets[start], side="right")) - 1
-                yield from _contents(file, shard_name, columns.content, group, starts, offsets[start:end])
+                for batch in _contents(file, shard_name, columns, starts, offsets[start:end]):
+                    yield from _completed(batch, lengths[done : done + len(batch)], folder)
+                    done += len(batch)
 
-    def _open(self, shard_name: str) -> AbstractContextManager[pq.ParquetFile]:
-        return open_parquet(*located(self.root, shard_name))
+    @contextmanager
+    def _open(self, shard_name: str) -> Iterator[pq.ParquetFile]:
+        """A file that is read piece by piece; checksums of its pages are verified if it has them."""
+        filesystem, path = located(self.root, shard_name)
+        with as_raysel_error(f"cannot read shard {shard_name}"), filesystem.open_input_file(path) as raw:
+            yield pq.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
+
+    def _measure(
+        self, shard_name: str, paths: list[str | None], rows: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> dict[int, str]:
+        """Set the `lengths` of images that are files of their own; row -> why there is no such file.
+
+        Raises:
+            RayselError: the shard contains no images, and none of its paths leads to one.
+        """
+        folder = split_uri(join_uri(self.root, shard_name))[0]
+        sizes = dict(zip(rows.tolist(), file_sizes(paths, folder), strict=True))
+        reasons = {row: size for row, size in sizes.items() if isinstance(size, str)}
+        if reasons and len(reasons) == len(lengths):
+            first = f"{redact_uri(paths[0])}: {reasons[0]}" if paths[0] else reasons[0]
+            raise RayselError(
+                f"shard {shard_name} contains paths instead of images, and there are no such files ({first}): {_EMBED}"
+            )
+        for row, size in sizes.items():
+            lengths[row] = 0 if row in reasons else size
+        return reasons
 
 
-@contextmanager
-def open_parquet(filesystem: fs.FileSystem, path: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file that is read piece by piece, its pages' checksums compared where it has them."""
-    with filesystem.open_input_file(path) as raw:
-        yield pq.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
+def _completed(batch: list[Content], lengths: list[int], folder: str) -> Iterator[bytes]:
+    """The images of a batch, those without bytes from their own files; empty if there is no path either."""
+    outside = [
+        (place_of(path, folder), length)
+        for (content, path), length in zip(batch, lengths, strict=True)
+        if content is None and path
+    ]
+    files = read_files([place for place, _ in outside], [length for _, length in outside])
+    for content, path in batch:
+        yield content if content is not None else next(files) if path else b""
 
 
 def _contents(
-    file: pq.ParquetFile, shard_name: str, column: str, group: int, starts: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Iterator[bytes]:
-    """Files in some ascending rows of one row group. Pages are read as they come: a large group is never held whole."""
+    file: pq.ParquetFile,
+    shard_name: str,
+    columns: ImageColumns,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> Iterator[list[Content]]:
+    """Some ascending rows of one row group, batch by batch: a large group is never held as a whole."""
+    group = int(np.searchsorted(starts, rows[0], side="right")) - 1
     first, wanted = int(starts[group]), rows.tolist()
+    names = [columns.content]
+    if columns.path and _null_count(file.metadata, group, columns.content):
+        names.append(columns.path)
     read = 0
     try:
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False):
-            here = batch.column(0)
-            for name in column.split(".")[1:]:
-                here = pc.struct_field(here, name)
-            while wanted and wanted[0] < first + read + len(here):
-                yield here[wanted.pop(0) - first - read].as_py() or b""  # null: the decoder says it is empty
-            read += len(here)
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
+            contents, paths = column(batch, names[0]), column(batch, names[-1])
+            found: list[Content] = []
+            while wanted and wanted[0] < first + read + len(contents):
+                row = wanted.pop(0) - first - read
+                content = contents[row].as_py()
+                found.append((content, paths[row].as_py() if content is None else None))
+            yield found
+            read += len(contents)
             if not wanted:
                 return
     except (OSError, ValueError) as error:
         raise RayselError(
             f"shard {shard_name} is broken in row group {group} after row {first + read:,}, of {starts[-1]:,} rows "
-            f"({str(error).partition(chr(10))[0][:200]}); copy it again"
+            f"({first_line(error)}); copy it again"
         ) from error
     raise RayselError(f"shard {shard_name} ends within row group {group}, after row {first + read:,}; copy it again")
-
-
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {name: each for name, each in features.items() if isinstance(each, dict)}
-
-
-def _content(field: pa.Field, declared: bool) -> tuple[str, str | None] | None:
-    """(column of bytes, column of paths) of a field that holds images."""
-    kind = field.type
-    if pa.types.is_struct(kind):
-        inside = {kind.field(number).name: kind.field(number) for number in range(kind.num_fields)}
-        if "bytes" in inside and _is_binary(inside["bytes"].type):
-            return f"{field.name}.bytes", f"{field.name}.path" if "path" in inside else None
-    elif _is_binary(kind) and (declared or field.name in ("image", "img", "jpg", "jpeg", "png", "webp", "bytes")):
-        return field.name, None
-    return None
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def _is_plain(field: pa.Field) -> bool:
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
 
 
 def _columns_of(file: pq.ParquetFile, shard_name: str) -> ImageColumns:
@@ -190,39 +174,40 @@ def _columns_of(file: pq.ParquetFile, shard_name: str) -> ImageColumns:
     return columns
 
 
-def _keys(rows: pa.Table | None, columns: ImageColumns, shard_name: str, count: int) -> pa.Array:
-    numbers = [f"{shard_name}/{row:08d}" for row in range(count)]
-    if rows is None or columns.path is None:
-        return pa.array(numbers, pa.string())
-    paths = rows[columns.path.partition(".")[0]].combine_chunks()
-    for name in columns.path.split(".")[1:]:
-        paths = pc.struct_field(paths, name)
-    cleaned = [as_utf8(path) if path else None for path in paths.to_pylist()]
-    several = pc.value_counts(pa.array(cleaned, pa.string()))
-    repeated = set(several.field("values").filter(pc.greater(several.field("counts"), 1)).to_pylist())
-    keys = [path if path and path not in repeated else number for path, number in zip(cleaned, numbers, strict=True)]
-    return pa.array(keys, pa.string())
+def _rows_without_bytes(file: pq.ParquetFile, content: str) -> NDArray[np.int64]:
+    """int64[k]: rows where `content` is null. Only row groups with both kinds of rows are read."""
+    starts = _group_starts(file.metadata)
+    rows = []
+    for group, (start, end) in enumerate(pairwise(starts.tolist())):
+        nulls = _null_count(file.metadata, group, content)
+        if nulls == end - start:
+            rows.append(np.arange(start, end))
+        elif nulls:
+            batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[content], use_threads=False)
+            null = np.concatenate([pc.is_null(column(batch, content)).to_numpy(False) for batch in batches])
+            rows.append(start + np.flatnonzero(null))
+    return np.concatenate([np.zeros(0, np.int64), *rows])
 
 
-def _labels(rows: pa.Table | None, columns: ImageColumns, count: int) -> pa.Array:
-    if rows is None or columns.label is None:
-        return pa.nulls(count, pa.string())
-    labels = rows[columns.label].combine_chunks()
-    if columns.names is None or not pa.types.is_integer(labels.type):
-        texts = labels.cast(pa.string())
-        return pc.if_else(pc.equal(texts, ""), None, texts)
-    known = pc.and_(pc.greater_equal(labels, 0), pc.less(labels, len(columns.names)))
-    return pa.array(columns.names, pa.string()).take(pc.if_else(known, labels, None))
+def _chunk(metadata: pq.FileMetaData, group: int, name: str) -> pq.ColumnChunkMetaData:
+    row_group = metadata.row_group(group)
+    chunks = (row_group.column(number) for number in range(row_group.num_columns))
+    return next(chunk for chunk in chunks if chunk.path_in_schema == name)
 
 
-def _mean_lengths(metadata: pq.FileMetaData, column: str) -> NDArray[np.int64]:
-    """int64[rows]: bytes of the row group's column by its rows."""
-    lengths = []
-    for group in (metadata.row_group(number) for number in range(metadata.num_row_groups)):
-        chunks = (group.column(number) for number in range(group.num_columns))
-        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column)
-        lengths.append(np.full(group.num_rows, size // max(1, group.num_rows), np.int64))
-    return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+def _null_count(metadata: pq.FileMetaData, group: int, name: str) -> int:
+    """Nulls in a column of a row group; 0 if the file does not say it."""
+    statistics = _chunk(metadata, group, name).statistics
+    return int(statistics.null_count) if statistics is not None and statistics.has_null_count else 0
+
+
+def _mean_lengths(metadata: pq.FileMetaData, name: str) -> NDArray[np.int64]:
+    """int64[rows]: bytes of the row group's column divided by its rows."""
+    lengths = [np.zeros(0, np.int64)]
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        lengths.append(np.full(rows, _chunk(metadata, group, name).total_uncompressed_size // max(1, rows), np.int64))
+    return np.concatenate(lengths)
 
 
 def _group_starts(metadata: pq.FileMetaData) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Which files below a root are shards."""
+"""Sources whose shards are files below a root: which files, where they are, whether they have changed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import fnmatch
 from pyarrow import fs
 
 from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error, filesystem_of, list_folder, stat
-from raysel.files.paths import redact_uri
+from raysel.files import as_raysel_error, filesystem_of, list_folder, redact_uri, stat
 from raysel.images.file_names import is_hidden
 from raysel.images.sources.source import Shard
 
@@ -16,7 +15,7 @@ from raysel.images.sources.source import Shard
 def files_below(root: str, pattern: str) -> list[str]:
     """Names below a folder (path or URI), sorted, of the files that are not hidden and match a glob; empty: all."""
     filesystem, folder = filesystem_of(root)
-    entries = list_folder(filesystem, folder, recursive=not pattern or "/" in pattern)
+    entries = list_folder(filesystem, folder, recursive=not pattern or "/" in pattern).entries
     files = [info.path[len(folder.rstrip("/")) + 1 :] for info in entries if info.type == fs.FileType.File]
     patterns = (pattern or "**/*").split("/")
     return [name for name in files if not is_hidden(name) and _matches(name.split("/"), patterns)]
@@ -29,7 +28,7 @@ def located(root: str, shard_name: str) -> tuple[fs.FileSystem, str]:
 
 
 def file_shard(root: str, shard_name: str) -> Shard:
-    """The present size and etag of a shard's file. RayselError if it is gone."""
+    """The current size and etag of a shard's file. Raises RayselError if it is gone."""
     filesystem, path = located(root, shard_name)
     with as_raysel_error(f"cannot read shard {shard_name}"):
         try:
@@ -39,7 +38,7 @@ def file_shard(root: str, shard_name: str) -> Shard:
 
 
 def require_unchanged(root: str, shard_name: str, etag: str | None) -> None:
-    """RayselError if a shard's file is no longer the one with this etag; None: not compared."""
+    """Raises RayselError if a shard's file no longer has this etag; None: not compared."""
     if etag is not None and file_shard(root, shard_name).etag != etag:
         raise RayselError(
             f"the source changed while it was read: shard {shard_name} was written again; run again to plan anew"
@@ -50,17 +49,14 @@ def select_shards(names: list[str], pattern: str | None) -> list[str]:
     """The names of shards that match a glob (``*`` stays within a folder, ``**`` does not); None: all.
 
     Raises:
-        RayselError: none does.
+        RayselError: none matches.
     """
     if pattern is None:
         return names
     selected = [name for name in names if _matches(name.split("/"), pattern.split("/"))]
     if not selected:
-        raise RayselError(
-            f"no shard matches {pattern!r}: there are {len(names):,}, the first is {names[0]!r}"
-            if names
-            else f"no shard matches {pattern!r}: there is none at all"
-        )
+        there = f"there are {len(names):,}, the first is {names[0]!r}" if names else "there are none at all"
+        raise RayselError(f"no shard matches {pattern!r}: {there}")
     return selected
 
 

@@ -1,4 +1,4 @@
-"""What every kind of source gives: its shards, the images in each, and the bytes of any of them."""
+"""What every kind of source provides: its shards, the images in each, and the bytes of any of them."""
 
 from __future__ import annotations
 
@@ -14,58 +14,62 @@ WALKED_IMAGES = pa.schema(
         pa.field("label", pa.string()),
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("length", pa.int64(), nullable=False),
+        pa.field("linked_to", pa.string()),
     ]
 )
-"""Images of one shard. `offset` and `length`: bytes inside the shard's file (tar) or the image's own (folder); a row of
-the shard and about so many bytes (Parquet); a row of the table and the bytes of its file (table of URIs)."""
+"""Images of one shard.
+
+`offset` and `length`: bytes in the shard's file (tar); 0 and the file's bytes (folder); a row of the shard and its
+approximate bytes (Parquet); a row of the table and the bytes of its file (table of URIs). `linked_to`: the file that a
+link leads to, as its key or, outside of the source, its absolute path; null if there is no link."""
 
 WALKED_FAULTS = pa.schema(
     [pa.field("key", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
-"""What cannot be an image of the list: second images of a key, links, sparse members."""
+"""What cannot be an image of the list: second images of a key, broken links, missing files."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The unit in which a source is walked and watched: a file of images, a first-level folder with all below it, or
-    some rows of a table of URIs."""
+    """The unit in which a source is walked and checked for changes: a file of images, a first-level folder with
+    everything below it, or some rows of a table of URIs."""
 
     name: str
-    """Path below the source's root; empty for the files that lie in the root itself."""
+    """Path below the source's root; empty for the files of the root itself."""
     size: int
-    """Bytes: of the tar file, or of the folder's image files together."""
+    """Bytes: of the shard's file, or of the folder's image files together."""
     etag: str
-    """Changes when the content does. S3: its ETag; local file: size and mtime; folder: hash of its files' names,
-    sizes, mtimes."""
+    """Changes with the content. S3: its ETag; local file: size and mtime; folder: hash of its files' names, sizes and
+    mtimes."""
 
 
 @dataclass(frozen=True)
 class Walked:
-    """What one shard holds, found without reading any image."""
+    """The content of one shard, found without reading any image."""
 
     shard: Shard
     images: pa.Table
     """Schema `WALKED_IMAGES`, in the shard's reading order; keys are distinct."""
     skipped: int
-    """Files that are neither image nor label by suffix, and hidden ones."""
+    """Files that are hidden, or by suffix neither image nor label."""
     faults: pa.Table
     """Schema `WALKED_FAULTS`."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A place full of images. Small and picklable; each process opens its own connections."""
+    """A collection of images. Small and picklable; each process opens its own connections."""
 
     @property
     def uri(self) -> str:
-        """Absolute path or URI. It may hold credentials: show it by `redact_uri` only."""
+        """Absolute path or URI. It may contain credentials: print it through `redact_uri` only."""
 
     @property
     def kind(self) -> str:
         """``folder``, ``tar``, ``parquet`` or ``table``."""
 
     def shard_names(self) -> list[str]:
-        """Names of all shards, sorted. Lists the source; RayselError where that fails or nothing is there."""
+        """Names of all shards, sorted. Lists the source; raises RayselError if that fails or nothing is there."""
 
     def walk(self, shard_name: str) -> Walked:
         """All images of one shard. Reads headers and listings only.
@@ -75,28 +79,33 @@ class Source(Protocol):
         """
 
     def stamp(self, shard_name: str) -> Shard:
-        """The shard's present size and etag, cheaper than a walk. RayselError if it is gone."""
+        """The shard's current size and etag, cheaper than a walk. Raises RayselError if it is gone."""
 
     def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
         """Bytes of some images of one shard, in the order of the table's rows (columns key, offset, length).
 
-        Fastest for rows in reading order, as in a slice: neighbouring byte ranges are fetched together.
+        Fastest for rows in reading order, as in a slice: adjacent byte ranges are fetched together.
 
         Args:
             shard_name: as listed.
             images: rows of the images list.
-            etag: the shard's as it was listed; None: not compared. A folder compares its files' sizes only.
+            etag: the shard's when it was listed; None: not compared. A folder compares only its files' sizes.
 
         Raises:
-            RayselError: a file is gone, or is not the one that was walked. The index promises to cover what
-                was listed, so a source that changes under a run stops it; an unreadable image is another thing
-                (`decode`).
+            RayselError: a file is gone or has changed since the walk. The index promises to cover what was listed, so
+                a source that changes during a run stops it. An unreadable image does not (`decode`).
         """
 
 
-def walked_images(keys: list[str], labels: list[str | None], offsets: list[int], lengths: list[int]) -> pa.Table:
+def walked_images(
+    keys: list[str],
+    labels: list[str | None],
+    offsets: list[int],
+    lengths: list[int],
+    linked_to: list[str | None] | None = None,
+) -> pa.Table:
     """The columns as a table of schema `WALKED_IMAGES`."""
-    return pa.table([keys, labels, offsets, lengths], schema=WALKED_IMAGES)
+    return pa.table([keys, labels, offsets, lengths, linked_to or [None] * len(keys)], schema=WALKED_IMAGES)
 
 
 def walked_faults(faults: list[tuple[str, str]]) -> pa.Table:

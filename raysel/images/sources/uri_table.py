@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import fs
 
 from raysel.errors import RayselError
-from raysel.files.filesystems import as_raysel_error, filesystem_of, stat
-from raysel.files.paths import absolute_uri, as_utf8, redact_uri
-from raysel.images.sources.image_folder import CONNECTIONS, whole_file
+from raysel.files import absolute_uri, as_utf8, redact_uri, split_uri
+from raysel.images.sources.image_files import NO_DOWNLOAD, WEB, file_sizes, place_of, read_files
 from raysel.images.sources.shard_files import file_shard, require_unchanged
 from raysel.images.sources.source import Shard, Walked, walked_faults, walked_images
 from raysel.images.text_tables import column_names, text_columns
 
 URI_COLUMNS = ("uri", "url", "path", "image", "file", "filename", "file_name", "key")
-"""Columns that hold the URIs unless another is named: the first of these that is there, else the first of all."""
+"""Columns with the URIs unless another is named, in any case: the first of these in the table, or else its first."""
 SHARD_ROWS = 16_384
-"""Rows that are walked together: each file's size is asked for."""
+"""Rows of a shard: a walk asks for the size of each file."""
 
 
 @dataclass(frozen=True)
 class UriTableSource:
     """A CSV or Parquet table with a row per image file: its URI, or its path from the table's folder; its label.
 
-    Keys are the URIs as they are written. Its shards are `SHARD_ROWS` rows each, named ``table.csv:FIRST``; an image's
-    `offset` is its row. Their etag is the table's: a file that changes in place is noticed by its size only. Relative
-    paths, and ``s3://`` URIs where the table lies in S3 too, are reached with the table's own settings and credentials.
+    Keys are the URIs as they are written. Its shards have `SHARD_ROWS` rows each and are named ``table.csv:FIRST``; an
+    image's `offset` is its row. A shard's etag is the table's: if a file changes in place, only its size shows it.
     """
 
     uri: str
@@ -46,104 +41,61 @@ class UriTableSource:
         uris, _ = self._rows()
         if not len(uris):
             raise RayselError(f"no rows in {redact_uri(self.uri)}")
-        return [self._shard_name(first) for first in range(0, len(uris), SHARD_ROWS)]
+        _refuse_web(uris, self.uri)
+        name = split_uri(self.uri)[1]
+        return [f"{name}:{first:09d}" for first in range(0, len(uris), SHARD_ROWS)]
 
     def walk(self, shard_name: str) -> Walked:
-        """The files of some rows: each is asked for its size; one that is not there is a fault."""
+        """The files of some rows, with their sizes; a missing one is a fault."""
         uris, labels = self._rows()
         first = int(shard_name.rpartition(":")[2])
-        rows = range(first, min(first + SHARD_ROWS, len(uris)))
-        texts = uris.slice(first, SHARD_ROWS).to_pylist()
-        # A row counts where its URI stands first in the whole table, so that no image comes twice.
-        firsts = pc.index_in(uris.slice(first, SHARD_ROWS), value_set=uris).to_pylist()
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            sizes = list(pool.map(self._size, texts))
+        some = uris.slice(first, SHARD_ROWS)
+        # A row counts if its URI appears there first in the whole table, so that no image is listed twice.
+        firsts = pc.index_in(some, value_set=uris).to_pylist()
+        sizes = file_sizes(some.to_pylist(), split_uri(self.uri)[0])
         kept: list[tuple[str, str | None, int, int]] = []
         faults: list[tuple[str, str]] = []
-        for row, text, original, size in zip(rows, texts, firsts, sizes, strict=True):
+        for row, (text, original, size) in enumerate(zip(some.to_pylist(), firsts, sizes, strict=True), first):
             if text is None:
                 faults.append((f"row {row + 1}", "no URI"))
             elif original != row:
-                faults.append((as_utf8(text), f"duplicate key: row {row + 1} names it after row {original + 1}"))
+                faults.append((as_utf8(text), f"duplicate key: row {row + 1} repeats row {original + 1}"))
             elif isinstance(size, str):
                 faults.append((as_utf8(text), size))
             else:
                 kept.append((as_utf8(text), labels[row].as_py(), row, size))
-        keys, kept_labels, offsets, lengths = (
-            (list(column) for column in zip(*kept, strict=True)) if kept else ([],) * 4
-        )
-        return Walked(
-            self.stamp(shard_name), walked_images(keys, kept_labels, offsets, lengths), 0, walked_faults(faults)
-        )
+        columns = [list(column) for column in zip(*kept, strict=True)] if kept else [[]] * 4
+        return Walked(self.stamp(shard_name), walked_images(*columns), 0, walked_faults(faults))
 
     def stamp(self, shard_name: str) -> Shard:
-        folder, name = self._place()
-        whole = file_shard(folder, name)
+        whole = file_shard(*split_uri(self.uri))
         return Shard(shard_name, whole.size, whole.etag)
 
     def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
-        folder, name = self._place()
+        folder, name = split_uri(self.uri)
         require_unchanged(folder, name, etag)
-        uris, _ = self._rows()
-        texts = uris.take(images["offset"].combine_chunks()).to_pylist()
-        lengths = images["length"].to_pylist()
-        window = 4 * CONNECTIONS  # bounds what is held in memory
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            for start in range(0, len(texts), window):
-                some = slice(start, start + window)
-                yield from pool.map(
-                    lambda text, length: whole_file(*self._at(text), length), texts[some], lengths[some]
-                )
+        texts = self._rows()[0].take(images["offset"].combine_chunks()).to_pylist()
+        return read_files([place_of(text, folder) for text in texts], images["length"].to_pylist())
 
     def _rows(self) -> tuple[pa.Array, pa.Array]:
         return _rows(self.uri, self.uri_column, self.label_column, self.stamp("").etag)
 
-    def _shard_name(self, first: int) -> str:
-        return f"{self._place()[1]}:{first:09d}"
-
-    def _place(self) -> tuple[str, str]:
-        """(folder, name) of the table."""
-        location, question, query = self.uri.partition("?") if "://" in self.uri else (self.uri, "", "")
-        folder, name = posixpath.split(location)
-        return folder + question + query, name
-
-    def _at(self, text: str) -> tuple[fs.FileSystem, str]:
-        folder, _ = self._place()
-        if "://" not in text:
-            filesystem, path = filesystem_of(folder)
-            return filesystem, text if posixpath.isabs(text) else posixpath.normpath(f"{path}/{text}")
-        if text.startswith("s3://") and folder.startswith("s3://"):
-            return filesystem_of(folder)[0], text.removeprefix("s3://")
-        return filesystem_of(text)
-
-    def _size(self, text: str | None) -> int | str:
-        """Bytes of a file, or why it cannot be had."""
-        if text is None:
-            return "no URI"
-        try:
-            with as_raysel_error("cannot be read"):
-                try:
-                    return stat(*self._at(text))[0]
-                except (FileNotFoundError, NotADirectoryError):
-                    return "no such file"
-        except RayselError as error:
-            return str(error)
-
 
 def open_table(uri: str, uri_column: str | None, label_column: str | None) -> UriTableSource:
-    """The source that a table of URIs is.
+    """The source for a table of URIs.
 
     Args:
         uri: of the table, CSV (``.csv``, ``.tsv``) or Parquet.
         uri_column: None: see `URI_COLUMNS`.
-        label_column: None or ``label``: the column of this name if there is one, else there are no labels.
+        label_column: None or ``label``: the column of this name if there is one, or else there are no labels.
 
     Raises:
         RayselError: the table is missing or unreadable, or has no such column.
     """
     uri = absolute_uri(uri)
     names = column_names(uri)
-    chosen = uri_column or next((name for name in URI_COLUMNS if name in names), names[0])
+    by_lower_case = {name.lower(): name for name in reversed(names)}
+    chosen = uri_column or next((by_lower_case[name] for name in URI_COLUMNS if name in by_lower_case), names[0])
     label = label_column if label_column not in (None, "label") else "label" if "label" in names else None
     for column in (chosen, label):
         if column is not None and column not in names:
@@ -151,9 +103,19 @@ def open_table(uri: str, uri_column: str | None, label_column: str | None) -> Ur
     return UriTableSource(uri, chosen, label)
 
 
+def _refuse_web(uris: pa.Array, table: str) -> None:
+    """RayselError if every URI is a web address."""
+    given = uris.drop_null()
+    if len(given) and pc.all(pc.match_substring_regex(given, f"^({'|'.join(WEB)})")).as_py():
+        raise RayselError(
+            f"{redact_uri(table)} lists web addresses, and {NO_DOWNLOAD}: make WebDataset shards of it first, for "
+            "example with img2dataset --output_format webdataset, and give their folder"
+        )
+
+
 @lru_cache(maxsize=2)
 def _rows(uri: str, uri_column: str, label_column: str | None, etag: str) -> tuple[pa.Array, pa.Array]:
-    """(URIs, labels), string[rows] each; kept while the table is the same."""
+    """(URIs, labels), string[rows] each; cached until the table changes."""
     if label_column is None:
         (uris,) = text_columns(uri, [uri_column])
         return uris, pa.nulls(len(uris), pa.string())

@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 from torch.export import Dim, ExportedProgram
 
-from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, calls_around, first_line, shapes_of
+from raysel.errors import type_and_first_line
+from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, calls_around, shapes_of
 
 
 def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
@@ -25,7 +26,7 @@ def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (images,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
     except Exception as error:  # the network's code can raise anything
-        raise UntraceableError(f"torch.export: {first_line(error)}") from error
+        raise UntraceableError(f"torch.export: {type_and_first_line(error)}") from error
     return trace_program(program, input_size)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from raysel.errors import type_and_first_line
+
 PROBE_BATCH = 2
 """Images in the batch whose shapes are recorded; not 1, so that squeeze() and broadcasting keep its dimension."""
 
@@ -72,7 +74,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
             warnings.simplefilter("ignore")
             graph = tracer.trace(module)
     except Exception as error:  # the network's code can raise anything on a proxy
-        raise UntraceableError(f"torch.fx: {first_line(error)}") from error
+        raise UntraceableError(f"torch.fx: {type_and_first_line(error)}") from error
     _bind_defaults(graph)
     graph_module = fx.GraphModule(module, graph)
     calls = {node: calls_around(node) for node in graph_module.graph.nodes}
@@ -173,11 +175,5 @@ def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = 
         try:
             recorder.run(probe)
         except Exception as error:  # the network's code can raise anything
-            raise UntraceableError(f"forward of {list(probe.shape)}: {first_line(error)}") from error
+            raise UntraceableError(f"forward of {list(probe.shape)}: {type_and_first_line(error)}") from error
     return recorder.shapes
-
-
-def first_line(error: BaseException) -> str:
-    """Type and first line of an error, for a message of one line."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__

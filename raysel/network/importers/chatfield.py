@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean
+from raysel.files import redact_uri, suffix
 from raysel.network.importers import matconvnet
-from raysel.network.importers.importer import ImportedNetwork, load_weights, required_weights, seeded, unknown_network
+from raysel.network.importers.importer import ImportedNetwork, load_weights, required_weights, seeded
 from raysel.network.importers.matconvnet_layers import ChannelNormalization
 
 
@@ -67,14 +68,16 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     """The network called ``chatfield:NAME``; its weights are a state dict or the authors' ``.mat`` file."""
     name = config.network.partition(":")[2]
     if name not in NAMES:
-        raise unknown_network(config, NAMES)
+        raise RayselError(f"unknown network {config.network}; {did_you_mean(name, NAMES)}")
     weights = required_weights(config)
-    if weights.endswith(".mat"):
+    if suffix(weights) == "mat":
         imported = matconvnet.read(weights)
         with torch.device("meta"):
             expected = build(name)
         if _shapes(imported.module) != _shapes(expected):
-            raise RayselError(f"{weights} holds another network than {config.network}: name the file as the network")
+            raise RayselError(
+                f"{redact_uri(weights)} holds another network than {config.network}: give the file as --network"
+            )
         return imported
     try:
         module = seeded(lambda: build(name, **config.network_args))

@@ -14,8 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
-from raysel.network.graph.tracing import first_line
+from raysel.errors import RayselError, type_and_first_line
 from raysel.network.importers.importer import ImportedNetwork, load_weights, seeded
 
 
@@ -25,7 +24,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     try:
         made = seeded(lambda: factory(**config.network_args))
     except Exception as error:  # the factory can raise anything
-        raise RayselError(f"{config.network} failed with {first_line(error)}") from error
+        raise RayselError(f"{config.network} failed with {type_and_first_line(error)}") from error
     module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
         raise RayselError(f"{config.network} must return a torch.nn.Module, not {type(module).__name__}")
@@ -46,7 +45,7 @@ def _factory(network: str) -> Callable[..., Any]:
             raise RayselError(
                 f"unknown network {network}: there is no module {missing!r} on the Python path or in this folder"
             ) from error
-        raise RayselError(f"importing {package} failed with {first_line(error)}") from error
+        raise RayselError(f"importing {package} failed with {type_and_first_line(error)}") from error
     try:
         factory = attrgetter(name)(module)
     except AttributeError:

@@ -1,9 +1,8 @@
-"""What an importer is, and what several of them need: a seed, weights, an error for unknown names."""
+"""What an importer is, and what several of them need: a seed and weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -59,11 +58,3 @@ def load_weights(module: nn.Module, config: NetworkConfig) -> None:
     """Loads the file of weights that `config` names, if it names one."""
     if config.weights is not None and config.weights != RANDOM:
         fit(module, read_state_dict(config.weights, config.unsafe_pickle), config.weights)
-
-
-def unknown_network(config: NetworkConfig, known: Iterable[str]) -> RayselError:
-    """The error for a name that is not in `known`."""
-    names = sorted(known)
-    close = get_close_matches(config.network.partition(":")[2], names, n=4, cutoff=0.4)
-    hint = f"did you mean {', '.join(close)}?" if close else f"known names are {', '.join(names)}"
-    return RayselError(f"unknown network {config.network}; {hint}")

@@ -7,13 +7,14 @@ preprocessing in ``normalization`` (old) or ``meta.normalization`` (new), the cl
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import Any
 
 import numpy as np
 
 from raysel.config import Interpolation, NetworkConfig, Preprocessing
 from raysel.errors import RayselError
+from raysel.files import read_bytes, redact_uri
 from raysel.network.importers.importer import ImportedNetwork
 from raysel.network.importers.matconvnet_layers import Floats, Struct, build, numbers
 
@@ -31,33 +32,32 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     return read(config.network)
 
 
-def read(path: str) -> ImportedNetwork:
-    """Reads a ``.mat`` file.
+def read(uri: str) -> ImportedNetwork:
+    """Reads a ``.mat`` file, by path or URI.
 
     Raises:
         RayselError: the file does not exist, is not a MATLAB file, or holds no SimpleNN network that raysel can build.
     """
-    net = _load(path)
+    shown = redact_uri(uri)
+    net = _load(read_bytes(uri, "network"), shown)
     meta = net.get("meta") or {}
     layers = net.get("layers")
     layers = [layers] if isinstance(layers, dict) else layers
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        raise RayselError(f"{path} holds no MatConvNet SimpleNN network: 'layers' is missing or of another kind")
+        raise RayselError(f"{shown} holds no MatConvNet SimpleNN network: 'layers' is missing or of another kind")
     preprocessing, average_image = _preprocessing(meta.get("normalization") or net.get("normalization") or {})
-    module = build(layers, preprocessing, average_image, path)
+    module = build(layers, preprocessing, average_image, shown)
     return ImportedNetwork(module, preprocessing, _classes(meta.get("classes") or net.get("classes") or {}))
 
 
-def _load(path: str) -> Struct:
-    if not Path(path).is_file():
-        raise RayselError(f"there are no weights at {path}")
+def _load(content: bytes, shown: str) -> Struct:
     from scipy.io import loadmat
 
     try:
-        content = loadmat(path, struct_as_record=False, squeeze_me=False)
+        variables = loadmat(io.BytesIO(content), struct_as_record=False, squeeze_me=False)
     except Exception as error:  # scipy raises what the bytes lead it to
-        raise RayselError(f"{path} is not a MATLAB file that scipy can read ({type(error).__name__})") from error
-    net = {key: _plain(value) for key, value in content.items() if not key.startswith("__")}
+        raise RayselError(f"{shown} is not a MATLAB file that scipy can read ({type(error).__name__})") from error
+    net = {key: _plain(value) for key, value in variables.items() if not key.startswith("__")}
     inner = net.get("net")
     return inner if isinstance(inner, dict) else net
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
+from raysel.files import redact_uri, suffix
 from raysel.network.importers import chatfield, factory, matconvnet, torch_export, torchvision
 from raysel.network.importers.importer import ImportedNetwork, Importer
 
 _BY_PREFIX: dict[str, Importer] = {"torchvision": torchvision.import_network, "chatfield": chatfield.import_network}
-_BY_SUFFIX: dict[str, Importer] = {".pt2": torch_export.import_network, ".mat": matconvnet.import_network}
+_BY_SUFFIX: dict[str, Importer] = {"pt2": torch_export.import_network, "mat": matconvnet.import_network}
 """Files that hold a network with its weights."""
 
 
@@ -19,11 +20,10 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
         RayselError: the network is unknown, its factory fails, or its weights are missing or do not fit.
     """
     _refuse_caffe_models(config)
-    for suffix, importer in _BY_SUFFIX.items():
-        if config.network.endswith(suffix):
-            if config.weights is not None:
-                raise RayselError(f"{config.network} holds its own weights: leave --weights out")
-            return importer(config)
+    if importer := _BY_SUFFIX.get(suffix(config.network)):
+        if config.weights is not None:
+            raise RayselError(f"{redact_uri(config.network)} holds its own weights: leave --weights out")
+        return importer(config)
     prefix, _, name = config.network.partition(":")
     if not prefix or not name:
         raise RayselError(
@@ -35,8 +35,8 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
 
 def _refuse_caffe_models(config: NetworkConfig) -> None:
     for name in (config.network, config.weights or ""):
-        if name.endswith(".caffemodel"):
+        if suffix(name) == "caffemodel":
             raise RayselError(
-                f"raysel does not read Caffe models such as {name}: give the authors' .mat file, "
+                f"raysel does not read Caffe models such as {redact_uri(name)}: give the authors' .mat file, "
                 "or convert the weights to .safetensors"
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import torch
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError
+from raysel.errors import RayselError, type_and_first_line
+from raysel.files import read_bytes, redact_uri
 from raysel.network.graph.exporting import input_shape
-from raysel.network.graph.tracing import first_line
 from raysel.network.importers.importer import ImportedNetwork
 
 
@@ -29,15 +29,14 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     return ImportedNetwork(program.module(), preprocessing, program=program)
 
 
-def _read(path: str, unsafe_pickle: bool) -> ExportedProgram:
-    if not Path(path).is_file():
-        raise RayselError(f"there is no program at {path}")
+def _read(uri: str, unsafe_pickle: bool) -> ExportedProgram:
+    content, shown = read_bytes(uri, "exported program"), redact_uri(uri)
     if not unsafe_pickle:  # PyTorch unpickles parts of the file
         raise RayselError(
-            f"{path} is an exported program, which may run code when it is read: give --unsafe-pickle if you trust it, "
-            "or name the network as package.module:factory with its weights as .safetensors"
+            f"{shown} is an exported program, which may run code when it is read: give --unsafe-pickle if you trust "
+            "it, or name the network as package.module:factory with its weights as .safetensors"
         )
     try:
-        return torch.export.load(path)
+        return torch.export.load(io.BytesIO(content))
     except Exception as error:  # a broken archive can raise anything
-        raise RayselError(f"{path} is not a torch.export program: {first_line(error)}") from error
+        raise RayselError(f"{shown} is not a torch.export program: {type_and_first_line(error)}") from error

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from raysel.config import Interpolation, NetworkConfig, Preprocessing
-from raysel.errors import RayselError
-from raysel.network.importers.importer import RANDOM, ImportedNetwork, required_weights, seeded, unknown_network
+from raysel.errors import RayselError, did_you_mean
+from raysel.network.importers.importer import RANDOM, ImportedNetwork, required_weights, seeded
 from raysel.network.weights import StateDict, fit, read_state_dict
 
 _TRAINED_ON_OTHER_INPUT = ("googlenet", "inception_v3")
@@ -21,7 +21,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     name = config.network.partition(":")[2]
     known = names()
     if name not in known:
-        raise unknown_network(config, known)
+        raise RayselError(f"unknown network {config.network}; {did_you_mean(name, known)}")
     weights = required_weights(config)
     state = None if weights == RANDOM else _state_dict(name, weights, config.unsafe_pickle)
     module = seeded(lambda: build(name, config.network_args, state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysel.errors import RayselError
-from raysel.pipeline.derive.chunk import FEATURE, SHEET, Chunk
+from raysel.pipeline.derive.chunk import FEATURE, SHEET, Chunk, chunk_schema
 from raysel.store import RUNS_PREFIX, FileEntry, TableWriter
 
 
@@ -29,7 +30,7 @@ class ChunkFiles:
         return {file.name for file in self.writer.folder.list(self._prefix)}
 
     def put(self, name: str, rows: pa.Table) -> None:
-        """Write a chunk: rows of `raysel.pipeline.derive.chunk.chunk_schema`."""
+        """Write a chunk, rows of `chunk_schema`."""
         with self.writer.folder.writing(name) as path:
             pq.write_table(
                 rows, path, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
@@ -63,12 +64,13 @@ class ChunkFiles:
 
     def _read(self, name: str) -> pa.Table:
         folder = self.writer.folder
-        content = folder.read(name)
-        try:
-            return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-        except (pa.ArrowException, OSError):
-            folder.delete(name)
-            raise RayselError(f"{folder.shown}/{name} was damaged and has been removed: run again to resume") from None
+        content = pa.BufferReader(folder.read(name))
+        with suppress(pa.ArrowException, OSError):
+            chunk = pq.read_table(content, page_checksum_verification=True)
+            if chunk.schema == chunk_schema():
+                return chunk
+        folder.delete(name)
+        raise RayselError(f"{folder.shown}/{name} is damaged and has been removed: run again to resume")
 
 
 def _table(structs: pa.ChunkedArray) -> pa.Table:

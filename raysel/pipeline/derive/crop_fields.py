@@ -18,7 +18,7 @@ from raysel.pipeline.scan.state import RunningState
 IMAGES = 64
 """Images over which the gradient is averaged."""
 SEED = 0
-"""Of the choice of images, and of the signs that sum over channels."""
+"""Seed of the choice of images, and of the signs that sum over channels."""
 
 
 def with_crop_fields(run: Run, state: RunningState) -> tuple[Tap, ...]:

@@ -29,6 +29,7 @@ from raysel.pipeline.derive.input_cache import InputCache
 BYTES_PER_GB = 1 << 30
 _PREFIX = "raysel-inputs-"
 _LEFT_S = 24 * 3600.0
+"""A cache that is older was left by a run that was killed."""
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Inputs:
     most: int
     """The first so many of `ids` have a place on a disk with enough space."""
     folder: str
-    """Of the cache, the same on every machine."""
+    """Folder of the cache, the same on every machine."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: self.__dict__[field.name] for field in fields(self)}  # without the mapped file
@@ -85,9 +86,17 @@ class Inputs:
         folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{run}"
         return cls(source, preprocessing, ids, locators, most, str(folder))
 
-    @property
-    def places(self) -> int:
-        """The first so many of `ids` have a place on this machine's disk."""
+    def prepare(self) -> int:
+        """Reserve space on this machine's disk, after removing the caches that killed runs left there.
+
+        Returns:
+            How many images have a place there: the first so many of `ids`.
+        """
+        for folder in Path(self.folder).parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                # Harmless to a run that is that old: its files stay mapped, and a file that is gone is filled again.
+                if time.time() - folder.stat().st_mtime > _LEFT_S:
+                    shutil.rmtree(folder, ignore_errors=True)
         return len(self._cache.present)
 
     def parts(self, places: int, images: int) -> list[NDArray[np.int64]]:
@@ -98,7 +107,7 @@ class Inputs:
     def fill(self, ids: NDArray[np.int64]) -> Cost:
         """Decode those of `ids` that have a place on this machine's disk and are not there yet."""
         places = np.searchsorted(self.ids, ids)
-        places = places[places < self.places]
+        places = places[places < len(self._cache.present)]
         spent = Cost()
         for place, pixels in self._decoded(places[self._cache.present[places] == 0], spent):
             self._cache.pixels[place] = pixels
@@ -121,7 +130,7 @@ class Inputs:
         wanted = np.unique(ids[ids >= 0])
         places = np.searchsorted(self.ids, wanted)
         spent = self.fill(wanted)
-        on_disk = places < self.places
+        on_disk = places < len(self._cache.present)
         if on_disk.all():
             return self._cache.pixels, np.where(ids >= 0, np.searchsorted(self.ids, ids), -1), spent
         pixels = np.empty((len(wanted), *self.preprocessing.input_size, 3), np.uint8)
@@ -129,16 +138,6 @@ class Inputs:
         for place, decoded in self._decoded(places[~on_disk], spent):
             pixels[np.searchsorted(places, place)] = decoded
         return pixels, np.where(ids >= 0, np.searchsorted(wanted, ids), -1), spent
-
-    def remove_leftovers(self) -> None:
-        """Remove the caches that killed runs left on this machine's disk at least a day ago.
-
-        Harmless to a run that is that old: its files stay mapped, and a file that is gone is filled again.
-        """
-        for folder in Path(self.folder).parent.glob(f"{_PREFIX}*"):
-            with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > _LEFT_S:
-                    shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove the cache from this machine's disk."""

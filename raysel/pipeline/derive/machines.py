@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from operator import itemgetter
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysel.pipeline.derive.inputs import Cost, Inputs
@@ -17,6 +15,10 @@ from raysel.pipeline.derive.task_runner import TaskRunner
 FILL_IMAGES = 128
 """Images that one task decodes onto its machine's disk."""
 _REMOVE_S = 60
+
+_prepare = ray.remote(num_cpus=1)(Inputs.prepare)
+_fill = ray.remote(num_cpus=1)(Inputs.fill)
+_remove = ray.remote(num_cpus=0)(Inputs.remove)
 
 
 def fill_machines(inputs: Inputs, shared: ray.ObjectRef, runner: TaskRunner, say: Callable[[str], None]) -> Cost:
@@ -56,19 +58,3 @@ def _nodes() -> list[str]:
 def _on(node: str) -> dict[str, NodeAffinitySchedulingStrategy]:
     """Options of a task for a machine. If the machine is gone by then, another runs the task."""
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True)}
-
-
-@ray.remote(num_cpus=1)
-def _prepare(inputs: Inputs) -> int:
-    inputs.remove_leftovers()
-    return inputs.places
-
-
-@ray.remote(num_cpus=1)
-def _fill(inputs: Inputs, ids: NDArray[np.int64]) -> Cost:
-    return inputs.fill(ids)
-
-
-@ray.remote(num_cpus=0)
-def _remove(inputs: Inputs) -> None:
-    inputs.remove()

@@ -32,6 +32,8 @@ from raysel.store import FileEntry
 CHUNK_NEURONS = 32
 """Neurons of one layer in one task."""
 
+_write_layer = ray.remote(num_cpus=1)(ChunkFiles.write_layer)
+
 
 @dataclass(frozen=True)
 class Derived:
@@ -46,7 +48,7 @@ class Derived:
     images_needed: int
     """Distinct images of the chunks that were derived."""
     crops: int
-    """Of all neurons."""
+    """Crops of all neurons."""
     cost: Cost
 
 
@@ -55,7 +57,7 @@ class _Work:
     """What there is to derive, and from what."""
 
     chunks: list[Chunk]
-    """Of all layers, in order."""
+    """The chunks of all layers, in order."""
     missing: list[Chunk]
     """Those that have no file yet."""
     needed: NDArray[np.int64]
@@ -156,8 +158,3 @@ def _derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCo
     rows, cost = derive_chunk(chunk, inputs, labels, config)
     files.put(files.name(chunk), rows)
     return cost
-
-
-@ray.remote(num_cpus=1)
-def _write_layer(files: ChunkFiles, layer: str, names: list[str]) -> tuple[pa.Table, list[FileEntry]]:
-    return files.write_layer(layer, names)

@@ -17,7 +17,7 @@ from raysel.pipeline.cluster import Cluster, cluster_now
 CHECK_EVERY_S = 1.0
 
 
-class PoolSizeChanged(Exception):  # noqa: N818 (it is no error)
+class PoolSizeChanged(Exception):  # noqa: N818 (it is not an error)
     """For a while the cluster has had room for another number of the scan's actors than its pool has."""
 
     def __init__(self, actors: int) -> None:

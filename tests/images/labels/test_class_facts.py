@@ -1,4 +1,4 @@
-"""What labels mean: ImageNet-1k's, and lists of one's own."""
+"""What labels mean: ImageNet-1k's, and class lists of the user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_data_file_is_what_the_assets_say(assets: Path) -> None:
 
 
 @pytest.mark.assets
-def test_hypernyms_are_all_that_is_above(assets: Path) -> None:
+def test_hypernyms_are_all_ancestors(assets: Path) -> None:
     closure = json.loads((assets / "wordnet/imagenet_wordnet30_closure.json").read_text())
     classes = json.loads((assets / "wordnet/imagenet1k_classes.json").read_text())
 
@@ -59,7 +59,7 @@ def test_every_class_by_wnid_and_by_its_list_of_names(assets: Path) -> None:
     assert len(set(names)) == 999  # the cranes
 
 
-def test_wnids_names_and_strangers() -> None:
+def test_wnids_names_and_unknown_labels() -> None:
     assert facts("n01440764", "n01440764_tench", "Great_White  shark", "n99999999", "n02084071", "blob", "n1") == [
         ("n01440764", "tench"),
         ("n01440764", "tench"),
@@ -77,17 +77,17 @@ def test_indices() -> None:
         ("n02102040", "English springer"),
         ("n15075141", "toilet tissue"),
     ]
-    assert facts("0", "1", "tench")[:2] == [(None, None), (None, None)]  # names beside numbers: no indices
+    assert facts("0", "1", "tench")[:2] == [(None, None), (None, None)]  # names beside numbers: not indices
     assert facts("5", "1000") == [(None, None)] * 2
     assert facts("0", "00") == [(None, None)] * 2
 
 
-def test_the_numbers_of_someone_elses_classes_are_no_indices() -> None:
+def test_numbers_of_another_data_sets_classes_are_not_indices() -> None:
     assert facts(*(str(number) for number in range(10))) == [(None, None)] * 10
     assert facts(*(str(number) for number in range(1_000)))[1] == ("n01443537", "goldfish")
 
 
-def test_a_name_of_two_classes_is_none() -> None:
+def test_a_name_of_two_classes_is_not_recognized() -> None:
     assert facts("crane", "polecat", "missile", "maillot", "maillot, tank suit") == [
         (None, None),
         (None, None),
@@ -123,7 +123,7 @@ def test_own_class_lists(tmp_path: Path, name: str) -> None:
     )
 
 
-def test_wnids_alone_bring_their_names(tmp_path: Path) -> None:
+def test_wnids_alone_add_their_names(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("label,wnid\nfish,n01440764\nother,n99999999\n")
     own = read_class_list(str(tmp_path / "list.csv"))
     assert own["name"].to_pylist() == ["tench", None]
@@ -135,15 +135,15 @@ def test_wnids_alone_bring_their_names(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("a.json", "{", "cannot read .*a.json"),
-        ("a.json", "3", "is no class list"),
-        ("a.json", "[]", "is no class list"),
-        ("a.json", '[["a", "b", "c"]]', "is no class list"),
-        ("a.csv", "label,colour\n1,red\n", "no column 'name' or 'wnid' .* it has label, colour"),
-        ("a.csv", "label,name\n1,a\n1,b\n", "class '1' stands twice"),
-        ("b.csv", None, "cannot read the table .*b.csv"),
+        ("a.json", "3", "is not a class list"),
+        ("a.json", "[]", "is not a class list"),
+        ("a.json", '[["a", "b", "c"]]', "is not a class list"),
+        ("a.csv", "label,color\n1,red\n", "no column 'name' or 'wnid' .* it has label, color"),
+        ("a.csv", "label,name\n1,a\n1,b\n", "contains class '1' twice"),
+        ("b.csv", None, "no table at .*b.csv"),
     ],
 )
-def test_what_is_no_class_list(tmp_path: Path, name: str, text: str | None, said: str) -> None:
+def test_a_file_that_is_not_a_class_list(tmp_path: Path, name: str, text: str | None, said: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(RayselError, match=said):

@@ -1,4 +1,4 @@
-"""A table of one's own labels."""
+"""Tables of labels, and how they match images."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_errors(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    with pytest.raises(RayselError, match=r"cannot read the table .*labels\.csv"):
+    with pytest.raises(RayselError, match=r"no table at .*labels\.csv"):
         read_labels(str(path), None, "label")
     path.write_text("path,wnid\na,1\na,2\n")
     with pytest.raises(RayselError, match=r"no column 'label' in .*labels\.csv: it has path, wnid"):
         read_labels(str(path), None, "label")
     with pytest.raises(RayselError, match=r"no column 'file' in .*: it has path, wnid"):
         read_labels(str(path), "file", "wnid")
-    with pytest.raises(RayselError, match="key 'a' has several labels"):
+    with pytest.raises(RayselError, match=r"1 images have several labels in .*, the first is 'a'"):
         read_labels(str(path), None, "wnid")
     path.write_text("path,wnid\na,1\nb\n")
     with pytest.raises(RayselError, match="cannot read the table"):
@@ -111,16 +111,16 @@ def test_a_base_name_does_not_match_in_another_folder() -> None:
         matched(["cat/0.jpg"], **{"thundercat/0.jpg": "x"})
 
 
-def test_how_many_are_labelled() -> None:
+def test_how_many_are_labeled() -> None:
     images = build(walked("a", ["1", "2", "3"]))
-    assert images.labelled == 0
-    assert images.with_labels(table(**{"1": "x", "3": None})).labelled == 1
+    assert images.labeled == 0
+    assert images.with_labels(table(**{"1": "x", "3": None})).labeled == 1
 
 
 def test_match_keys_told_apart_by_shard() -> None:
     images = build(walked("x.tar", ["1", "2"]), walked("y.tar", ["1"]))
-    labelled = images.with_labels(table(**{"x.tar/1": "a", "2": "b"}))
-    assert labelled.images["label"].to_pylist() == ["b", "a", None]
+    labeled = images.with_labels(table(**{"x.tar/1": "a", "2": "b"}))
+    assert labeled.images["label"].to_pylist() == ["b", "a", None]
 
 
 def test_images_without_a_row_have_no_label() -> None:
@@ -129,13 +129,13 @@ def test_images_without_a_row_have_no_label() -> None:
 
 def test_labels_leave_the_rest_alone() -> None:
     images = build(walked("a", ["1", "2"]))
-    labelled = images.with_labels(table(**{"2": "x"}))
-    assert labelled.digest == images.digest
-    assert labelled.images.drop_columns("label").equals(images.images.drop_columns("label"))
-    assert labelled.classes == ["x"]
+    labeled = images.with_labels(table(**{"2": "x"}))
+    assert labeled.digest == images.digest
+    assert labeled.images.drop_columns("label").equals(images.images.drop_columns("label"))
+    assert labeled.classes == ["x"]
 
 
-@pytest.mark.parametrize(("labels", "example"), [({"n01/x.png": "x"}, "'n01/x.png'"), ({}, "nothing at all")])
+@pytest.mark.parametrize(("labels", "example"), [({"n01/x.png": "x"}, "'n01/x.png'"), ({}, "the table has no keys")])
 def test_nothing_matches(labels: dict[str, str], example: str) -> None:
     with pytest.raises(RayselError) as raised:
         build(walked("a", ["train/1.jpg"])).with_labels(table(**labels))
@@ -147,8 +147,8 @@ def test_nothing_matches(labels: dict[str, str], example: str) -> None:
 def test_manifest_labels_all_photographs(assets: Path) -> None:
     folder = assets / "images"
     images = list_of(open_source(str(folder)))
-    labelled = images.with_labels(read_labels(str(folder / "manifest.csv"), None, "wnid"))
+    labeled = images.with_labels(read_labels(str(folder / "manifest.csv"), None, "wnid"))
     assert (images.images.num_rows, images.skipped) == (2911, 1)
-    assert labelled.images["label"].null_count == 0
-    assert len(labelled.classes) == 1000
+    assert labeled.images["label"].null_count == 0
+    assert len(labeled.classes) == 1000
     assert {row["label"] for row in images.images.to_pylist() if row["key"].startswith("nips17/")} == {"nips17"}

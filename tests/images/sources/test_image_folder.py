@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raysel.errors import RayselError
-from raysel.images import open_source
+from raysel.images import ImagesList, open_source
 from tests.images.samples import contents, list_of, write_files
 
 FILES = {
@@ -45,7 +45,7 @@ def test_what_is_skipped(tmp_path: Path) -> None:
     assert images.skipped == 3  # hidden first-level folders are not even listed
 
 
-def test_what_is_no_file_is_a_fault(tmp_path: Path) -> None:
+def test_a_pipe_is_a_fault(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     os.mkfifo(tmp_path / "cat" / "pipe.jpg")
     images = list_of(open_source(str(tmp_path)))
@@ -95,7 +95,7 @@ def test_other_files_do_not_change_the_stamp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["gone", "shorter", "longer"])
-def test_file_that_changes_under_a_run_stops_it_with_its_name(tmp_path: Path, change: str) -> None:
+def test_a_file_that_changes_during_a_run_stops_it_by_name(tmp_path: Path, change: str) -> None:
     write_files(tmp_path, FILES)
     source = open_source(str(tmp_path))
     images = source.walk("cat").images
@@ -135,19 +135,19 @@ def test_names_that_are_not_utf8_are_faults(tmp_path: Path) -> None:
     ]
 
 
-def test_links_to_nowhere_are_faults(tmp_path: Path) -> None:
+def test_broken_links_are_faults(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     (tmp_path / "cat" / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
     (tmp_path / "cat" / "self.jpg").symlink_to("self.jpg")
     (tmp_path / "cat" / "gone.txt").symlink_to("nothing.txt")
     (tmp_path / "horse").symlink_to(tmp_path / "nothing")
-    assert faults_of(tmp_path) == [(key, "link to nowhere") for key in ("cat/gone.jpg", "cat/self.jpg", "horse")]
+    assert faults_of(tmp_path) == [(key, "broken link") for key in ("cat/gone.jpg", "cat/self.jpg", "horse")]
     images = list_of(open_source(str(tmp_path)))
     assert images.images["key"].to_pylist() == sorted(FILES)
     assert images.skipped == 1
 
 
-def test_links_upwards_and_to_where_the_walk_has_been_are_not_followed(tmp_path: Path) -> None:
+def test_links_upward_and_to_visited_folders_are_not_followed(tmp_path: Path) -> None:
     write_files(tmp_path, {"a/0.jpg": b"0", "a/b/1.jpg": b"1"})
     (tmp_path / "a" / "up").symlink_to("..")
     (tmp_path / "a" / "b" / "a").symlink_to(tmp_path / "a")
@@ -158,30 +158,80 @@ def test_links_upwards_and_to_where_the_walk_has_been_are_not_followed(tmp_path:
     assert contents(source, list_of(source)) == {"a/0.jpg": b"0", "a/b/1.jpg": b"1"}
 
 
-def test_links_to_other_folders_are_followed_once(tmp_path: Path) -> None:
-    write_files(tmp_path, {"root/a/0.jpg": b"0", "root/b/1.jpg": b"1", "other/deep/2.jpg": b"2"})
-    (tmp_path / "root" / "a" / "sibling").symlink_to("../b")
-    (tmp_path / "root" / "b" / "sibling").symlink_to("../a")
-    (tmp_path / "root" / "a" / "x").symlink_to(tmp_path / "other")
-    (tmp_path / "root" / "a" / "y").symlink_to(tmp_path / "other")
-    (tmp_path / "root" / "c").symlink_to(tmp_path / "other")
+def tree(root: Path) -> Path:
+    return write_files(
+        root, {"root/a/0.jpg": b"0", "root/b/1.jpg": b"1", "root/b/c/2.jpg": b"2", "other/x/3.jpg": b"3"}
+    )
+
+
+LINKS = {
+    "first-level folder to a sibling": {"root/c": "b"},
+    "first-level folder whose name comes first": {"root/Z": "b"},
+    "inside a folder to a sibling": {"root/a/link": "../b"},
+    "both ways": {"root/a/link": "../b", "root/b/link": "../a"},
+    "to a part of a sibling": {"root/a/link": "../b/c", "root/z": "b/c"},
+    "files": {"root/a/link.jpg": "../b/1.jpg", "root/link.jpg": "a/0.jpg", "root/a/again.jpg": "0.jpg"},
+    "by an absolute path": {"root/a/link": "{}/root/b"},
+}
+
+
+@pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
+def test_a_file_that_links_reach_too_is_listed_once_at_its_place(tmp_path: Path, links: dict[str, str]) -> None:
+    tree(tmp_path)
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target.format(tmp_path))
+    source = open_source(str(tmp_path / "root"))
+    images = list_of(source)
+    assert contents(source, images) == {"a/0.jpg": b"0", "b/1.jpg": b"1", "b/c/2.jpg": b"2"}
+    assert images.faults.num_rows == 0
+    assert images.skipped > 0
+
+
+def test_a_file_outside_that_several_links_reach_is_listed_once_under_the_first_key(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for link in ("root/c", "root/a/y", "root/a/w", "root/b/link"):
+        (tmp_path / link).symlink_to(tmp_path / "other")
+    (tmp_path / "root" / "d").symlink_to(tmp_path / "other" / "x")
+    (tmp_path / "root" / "b" / "3.jpg").symlink_to(tmp_path / "other/x/3.jpg")
     source = open_source(str(tmp_path / "root"))
     assert contents(source, list_of(source)) == {
         "a/0.jpg": b"0",
-        "a/sibling/1.jpg": b"1",
-        "a/x/deep/2.jpg": b"2",
+        "a/w/x/3.jpg": b"3",
         "b/1.jpg": b"1",
-        "b/sibling/0.jpg": b"0",
-        "b/sibling/x/deep/2.jpg": b"2",
-        "c/deep/2.jpg": b"2",
+        "b/c/2.jpg": b"2",
     }
+
+
+def test_a_root_that_is_a_link_changes_nothing(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "root" / "c").symlink_to("b")
+    (tmp_path / "entry").symlink_to("root")
+    images = list_of(open_source(str(tmp_path / "entry")))
+    assert images.images.equals(list_of(open_source(str(tmp_path / "root"))).images)
+
+
+def test_links_to_files_that_are_not_listed_themselves_are_kept(tmp_path: Path) -> None:
+    """As in caches that store content under hashes: in a hidden folder, or without a suffix."""
+    write_files(tmp_path, {".store/aa.jpg": b"0", "blobs/e3b0": b"1", "a/2.jpg": b"2"})
+    (tmp_path / "a" / "0.jpg").symlink_to("../.store/aa.jpg")
+    (tmp_path / "a" / "1.jpg").symlink_to("../blobs/e3b0")
+    source = open_source(str(tmp_path))
+    assert contents(source, list_of(source)) == {"a/0.jpg": b"0", "a/1.jpg": b"1", "a/2.jpg": b"2"}
+
+
+def test_a_link_to_a_shard_that_is_not_selected_is_followed(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "root" / "a" / "link").symlink_to("../b")
+    source = open_source(str(tmp_path / "root"))
+    images = ImagesList.build(source, [source.walk("a")])
+    assert images.images["key"].to_pylist() == ["a/0.jpg", "a/link/1.jpg", "a/link/c/2.jpg"]
 
 
 def test_image_without_permission_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_files(tmp_path, FILES)
     locked = tmp_path / "cat" / "x.JPEG"
     locked.chmod(0)
-    if os.access(locked, os.R_OK):  # root may read all
+    if os.access(locked, os.R_OK):  # root can read everything
         may = os.access
         monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != str(locked) and may(path, mode))
     assert faults_of(tmp_path) == [("cat/x.JPEG", "no permission to read it")]
@@ -190,8 +240,8 @@ def test_image_without_permission_is_a_fault(tmp_path: Path, monkeypatch: pytest
     assert source.stamp("cat") == source.walk("cat").shard
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file at hand that gives an I/O error")
-def test_image_with_an_io_error_has_no_bytes_and_stops_nothing(tmp_path: Path) -> None:
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file that raises an I/O error")
+def test_an_image_with_an_io_error_is_empty(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     (tmp_path / "cat" / "rotten.jpg").symlink_to("/proc/self/mem")  # address 0 is not mapped
     with pytest.raises(OSError, match="Input/output error"):

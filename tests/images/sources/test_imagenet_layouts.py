@@ -1,4 +1,4 @@
-"""ImageNet as people have it: the training folder, the tar of tars, the flat validation folder and its lists."""
+"""ImageNet's usual layouts: the training folder, the tar of tars, the flat validation folder and its lists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from raysel.errors import RayselError
 from raysel.images import open_source, read_labels, slices
@@ -75,7 +76,7 @@ def test_tar_of_tars_in_a_bucket(s3: ObjectStore, tar_of_tars: Path) -> None:
     assert contents(source, images) == {name.removesuffix(".JPEG"): data for name, data in TRAIN.items()}
 
 
-def test_labels_of_their_own_go_before_the_inner_tars_name(tmp_path: Path) -> None:
+def test_labels_inside_precede_the_inner_tars_name(tmp_path: Path) -> None:
     inner = tar_bytes({"1.cls": b"7", "1.jpg": TRAIN[next(iter(TRAIN))], "2.jpg": b"x"})
     outer = write_tar(tmp_path / "a.tar", [("0.jpg", b"y"), ("sub/inner.tar", inner), ("readme.md", b"")])
     images = list_of(open_source(str(outer)))
@@ -100,7 +101,7 @@ def validation(tmp_path: Path) -> Path:
 
 
 WNIDS = ["n01751748", "n09193705", "n02105855", "n04263257", "n03125729", "n01735189"]
-NUMBERS = [490, 361, 171, 822, 297, 482]  # the first lines of the devkit's ground truth, and what they stand for
+NUMBERS = [490, 361, 171, 822, 297, 482]  # the first lines of the devkit's ground truth, for these wnids
 DEVKIT = "ILSVRC2012_ID,WNID\n" + "\n".join(f"{number},{wnid}" for number, wnid in zip(NUMBERS, WNIDS, strict=True))
 
 
@@ -114,7 +115,7 @@ def test_validation_with_the_devkits_numbers(validation: Path, tmp_path: Path) -
     truth.write_text("".join(f"{number}\n" for number in NUMBERS))
     (tmp_path / "synsets.csv").write_text(DEVKIT)
     assert labels_of(validation, truth, str(tmp_path / "synsets.csv")) == WNIDS
-    with pytest.raises(RayselError, match="class numbers of the ILSVRC 2012 devkit, whose order is its own"):
+    with pytest.raises(RayselError, match="class numbers of the ILSVRC 2012 devkit, which has its own order"):
         labels_of(validation, truth)
     (tmp_path / "synsets.csv").write_text("ILSVRC2012_ID,WNID\n490,n01751748\n")
     with pytest.raises(RayselError, match="label '361' is not in the label map, which has 1"):
@@ -122,16 +123,15 @@ def test_validation_with_the_devkits_numbers(validation: Path, tmp_path: Path) -
 
 
 def test_validation_with_the_devkits_own_table(validation: Path, tmp_path: Path) -> None:
-    io_of_scipy = pytest.importorskip("scipy.io")
     synsets = np.zeros(6, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O")])
     for row, pair in enumerate(zip(NUMBERS, WNIDS, strict=True)):
         synsets[row] = (*pair, "words")
-    io_of_scipy.savemat(tmp_path / "meta.mat", {"synsets": synsets.reshape(-1, 1)})
+    savemat(tmp_path / "meta.mat", {"synsets": synsets.reshape(-1, 1)})
     truth = tmp_path / "ground_truth.txt"
     truth.write_text("\n".join(str(number) for number in NUMBERS))
     assert labels_of(validation, truth, str(tmp_path / "meta.mat")) == WNIDS
-    io_of_scipy.savemat(tmp_path / "other.mat", {"x": 1})
-    with pytest.raises(RayselError, match=r"other\.mat is no meta\.mat of the ILSVRC 2012 devkit"):
+    savemat(tmp_path / "other.mat", {"x": 1})
+    with pytest.raises(RayselError, match=r"other\.mat is not a meta\.mat of the ILSVRC 2012 devkit"):
         labels_of(validation, truth, str(tmp_path / "other.mat"))
 
 
@@ -150,15 +150,15 @@ def test_fewer_images_than_lines(validation: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a b c\n", "a\nb c\n"])
-def test_what_is_no_list(validation: Path, tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_list(validation: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "list.txt").write_text(text)
-    with pytest.raises(RayselError, match="is no list of labels"):
+    with pytest.raises(RayselError, match="is not a list of labels"):
         labels_of(validation, tmp_path / "list.txt")
 
 
 def test_an_image_twice_in_a_list(validation: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.jpg 1\nb.jpg 2\na.jpg 3\n")
-    with pytest.raises(RayselError, match="1 images stand more than once"):
+    with pytest.raises(RayselError, match="1 images have several labels in"):
         labels_of(validation, tmp_path / "list.txt")
 
 
@@ -167,5 +167,5 @@ def test_label_map_of_a_table(validation: Path, tmp_path: Path) -> None:
     (tmp_path / "map.json").write_text('{"1": "cat"}')
     assert labels_of(validation, tmp_path / "labels.csv", str(tmp_path / "map.json"))[:2] == ["cat", None]
     (tmp_path / "map.json").write_text("[1]")
-    with pytest.raises(RayselError, match=r"map\.json is no map of labels"):
+    with pytest.raises(RayselError, match=r"map\.json is not a label map"):
         labels_of(validation, tmp_path / "labels.csv", str(tmp_path / "map.json"))

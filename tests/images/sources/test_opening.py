@@ -1,4 +1,4 @@
-"""What a URI leads to, and the line that is shown where it leads nowhere."""
+"""Which source a URI leads to, and the message if it leads nowhere."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_name_that_looks_like_a_glob(tmp_path: Path) -> None:
     assert open_source(str(tmp_path / "set [1]" / "a[0].tar")).shard_names() == ["a[0].tar"]
 
 
-def test_images_and_tars_together_can_be_told_apart(tmp_path: Path) -> None:
+def test_kind_chooses_between_images_and_tars(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar", [("1.jpg", IMAGE)])
     write_files(tmp_path, {"1.jpg": IMAGE})
     assert open_source(str(tmp_path)).kind == "tar"
@@ -108,7 +108,7 @@ def test_tar_wanted_and_images_there(tmp_path: Path) -> None:
 def test_compressed_tar_is_refused(tmp_path: Path, name: str, how: str) -> None:
     write_files(tmp_path, {name: b"\x1f\x8b"})
     place = {"file": tmp_path / name, "folder": tmp_path, "glob": tmp_path / "*"}[how]
-    with pytest.raises(RayselError, match=f"{name} is a compressed tar, of which no byte range can be read"):
+    with pytest.raises(RayselError, match=f"{name} is a compressed tar, which has no byte ranges"):
         open_source(str(place))
 
 
@@ -126,7 +126,7 @@ def test_other_refusals(tmp_path: Path) -> None:
     with pytest.raises(RayselError, match="unknown kind of source 'zip'"):
         open_source(str(tmp_path), "zip")
     write_tar(tmp_path / "a.tar", [("1.jpg", IMAGE)])
-    with pytest.raises(RayselError, match="no image folder"):
+    with pytest.raises(RayselError, match="is not an image folder"):
         open_source(str(tmp_path / "a.tar"), "folder")
     with pytest.raises(RayselError, match="cannot reach gopher://there"):
         open_source("gopher://there/images")

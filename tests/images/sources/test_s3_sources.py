@@ -1,4 +1,4 @@
-"""Folders, tars and lists of images in a real bucket: the same as on a disk, each image once, through every fault."""
+"""Folders, tars and lists of images in a real bucket: as on a disk, each image once, also when requests fail."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_shard_written_again_is_noticed(s3: ObjectStore, folder: Path) -> None
         ("s3:///sources", "needs a bucket"),
     ],
 )
-def test_what_cannot_work_is_told_at_once(s3: ObjectStore, folder: Path, uri: str, said: str) -> None:
+def test_what_cannot_work_is_reported_at_once(s3: ObjectStore, folder: Path, uri: str, said: str) -> None:
     started = time.monotonic()
     with pytest.raises(RayselError, match=said) as raised:
         open_source(uri)

@@ -1,4 +1,4 @@
-"""Tar shards: what the headers say, and bytes by range."""
+"""Tar shards: their headers, and bytes by range."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_hidden_members_are_skipped(tmp_path: Path) -> None:
     assert walk(path) == ({"a": None}, 3, [])
 
 
-def test_other_fields_of_a_sample_are_no_images(tmp_path: Path) -> None:
+def test_other_fields_of_a_sample_are_not_images(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "a.tar", [("a.depth.png", b"depth"), ("a.jpg", b"photo"), ("a.seg.png", b"mask")])
     source = open_source(str(path))
     images = list_of(source)
@@ -167,7 +167,7 @@ def test_truncated_tar_names_itself(tmp_path: Path, cut: int) -> None:
         walk(path)
 
 
-def test_truncated_tar_says_what_was_read(tmp_path: Path) -> None:
+def test_a_truncated_tar_reports_what_was_read(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "a.tar", [(f"{number}.jpg", b"x" * 512) for number in range(10)])
     path.write_bytes(path.read_bytes()[: 4 * 1024 + 100])
     with pytest.raises(RayselError, match=r"4 members were read, the last is 3\.jpg"):
@@ -183,10 +183,10 @@ def test_broken_header_in_the_middle(tmp_path: Path) -> None:
         walk(path)
 
 
-def test_joined_tars_are_not_read_in_half(tmp_path: Path) -> None:
+def test_joined_tars_are_refused(tmp_path: Path) -> None:
     one = write_tar(tmp_path / "1.tar", [("a.jpg", b"x")]).read_bytes()
     (tmp_path / "both.tar").write_bytes(one + one)
-    with pytest.raises(RayselError, match=r"both\.tar goes on after its end marker"):
+    with pytest.raises(RayselError, match=r"both\.tar continues after its end marker"):
         walk(tmp_path / "both.tar")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from raysel.errors import RayselError
 from raysel.images import open_source
@@ -52,7 +53,7 @@ def test_column_of_uris_is_found(tmp_path: Path, column: str) -> None:
 
 def test_columns_by_name(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
-    path = write_table(tmp_path, "path;x\n")  # another file, to be passed over
+    path = write_table(tmp_path, "path;x\n")  # another file, to be ignored
     path = write_table(tmp_path, "path,where,wnid\nno,a/0.jpg,n1\nno,a/2.jpg,n2\n")
     images = list_of(open_source(path, uri_column="where", label_column="wnid"))
     assert images.images["key"].to_pylist() == ["a/0.jpg", "a/2.jpg"]
@@ -67,7 +68,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
     assert images.images["label"].null_count == len(FILES)
 
 
-def test_what_cannot_be_had_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     text = "path,label\na/0.jpg,x\ngone.jpg,x\na/0.jpg,y\n,z\nhttp://host/x.jpg,x\na/0.jpg/inside.jpg,x\nb,x\n"
     images = list_of(open_source(write_table(tmp_path, text)))
@@ -75,10 +76,27 @@ def test_what_cannot_be_had_is_a_fault(tmp_path: Path) -> None:
     assert images.images["label"].to_pylist() == ["x"]
     faults = dict(zip(images.faults["key"].to_pylist(), images.faults["reason"].to_pylist(), strict=True))
     assert faults["gone.jpg"] == "no such file"
-    assert faults["a/0.jpg"] == "duplicate key: row 3 names it after row 1"
+    assert faults["a/0.jpg"] == "duplicate key: row 3 repeats row 1"
     assert faults["row 4"] == "no URI"
-    assert "http" in faults["http://host/x.jpg"]
+    assert faults["http://host/x.jpg"] == "raysel does not download from the web"
     assert {"a/0.jpg/inside.jpg", "b"} < set(faults)
+
+
+@pytest.mark.parametrize("column", ["url", "URL"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_web_addresses_is_refused_with_advice(tmp_path: Path, column: str, suffix: str) -> None:
+    table = pa.table({"SAMPLE_ID": [1, 2], column: ["https://host/0.jpg", "http://host/1.jpg"], "TEXT": ["a", "b"]})
+    path = tmp_path / f"laion.{suffix}"
+    pq.write_table(table, path) if suffix == "parquet" else csv.write_csv(table, path)
+    with pytest.raises(RayselError, match=r"does not download from the web.*img2dataset") as raised:
+        open_source(str(path)).shard_names()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_of_tables_asks_for_one_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"URL": ["https://host/0.jpg"]}), tmp_path / "part-0.parquet")
+    with pytest.raises(RayselError, match=r"found 1 x \.parquet; if one is a table of paths or URIs, give the file"):
+        open_source(str(tmp_path))
 
 
 def test_long_tables_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +107,7 @@ def test_long_tables_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert source.shard_names() == ["table.csv:000000000", "table.csv:000000002", "table.csv:000000004"]
     images = list_of(source)
     assert contents(source, images) == FILES
-    assert images.faults["reason"].to_pylist() == ["duplicate key: row 6 names it after row 1"]
+    assert images.faults["reason"].to_pylist() == ["duplicate key: row 6 repeats row 1"]
 
 
 def test_changes_are_noticed(tmp_path: Path) -> None:

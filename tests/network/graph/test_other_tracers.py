@@ -84,7 +84,7 @@ def test_files_that_are_no_programs(tmp_path: Path) -> None:
     (tmp_path / "no.pt2").write_bytes(b"nothing of the kind")
     with pytest.raises(RayselError, match=r"no.pt2 is not a torch.export program"):
         load(NetworkConfig(network=str(tmp_path / "no.pt2"), unsafe_pickle=True))
-    with pytest.raises(RayselError, match="there is no program at"):
+    with pytest.raises(RayselError, match="no exported program at"):
         load(NetworkConfig(network=str(tmp_path / "none.pt2")))
 
 

@@ -147,7 +147,7 @@ def test_matconvnet_groups_and_uneven_padding(tmp_path: Path) -> None:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(RayselError, match=r"there are no weights at .*x\.mat"):
+    with pytest.raises(RayselError, match=r"no network at .*x\.mat"):
         load(NetworkConfig(network=str(tmp_path / "x.mat")))
     (tmp_path / "x.mat").write_bytes(b"\xff\xfe nothing of the kind")
     with pytest.raises(RayselError, match=r"x\.mat is not a MATLAB file"):

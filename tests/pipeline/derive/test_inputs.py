@@ -1,9 +1,11 @@
-"""Decoded inputs on disk, and what happens to those that have no place there."""
+"""Decoded inputs: on disk, and decoded again where they have no place there."""
 
 from __future__ import annotations
 
+import os
 import pickle
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
 
 @pytest.fixture(autouse=True)
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the inputs lie."""
+    """The temporary folder."""
     (tmp_path / "disk").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
     return tmp_path / "disk"
@@ -61,7 +63,7 @@ def bytes_of(images: ImagesList, ids: NDArray[np.int64]) -> int:
 def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source) -> None:
     """Also where an image is wanted twice, or none is (-1)."""
     inputs, images = inputs_of(source, places + 0.5)
-    assert inputs.places == places
+    assert inputs.prepare() == places
     wanted = np.array([[21, 3, -1], [0, 21, 20]])
     rows_of = wanted[wanted >= 0]
     expected = pixels_of(source, images, rows_of)
@@ -80,7 +82,7 @@ def test_the_same_pixels_from_disk_and_decoded_again(places: int, source: Source
 
 def test_filled_ahead_in_parts_nothing_is_decoded_twice(source: Source, disk: Path) -> None:
     inputs, images = inputs_of(source, len(IDS))
-    parts = inputs.parts(inputs.places, 3)
+    parts = inputs.parts(inputs.prepare(), 3)
     assert sorted(np.concatenate(parts).tolist()) == IDS.tolist()
     assert max(map(len, parts)) <= 3
     spent = Cost()
@@ -107,9 +109,21 @@ def test_another_machine_fills_its_own_disk(source: Source) -> None:
     inputs.remove()
 
 
+def test_caches_of_killed_runs_are_removed_after_a_day(source: Source, disk: Path) -> None:
+    inputs, _ = inputs_of(source, len(IDS))
+    for hours in (1, 25):
+        (disk / f"raysel-inputs-{hours}").mkdir()
+        (disk / f"raysel-inputs-{hours}" / "inputs").write_bytes(b"pixels")
+        os.utime(disk / f"raysel-inputs-{hours}", (time.time() - 3600 * hours,) * 2)
+    (disk / "others").mkdir()
+    os.utime(disk / "others", (0, 0))
+    inputs.prepare()
+    assert {path.name for path in disk.iterdir()} == {"others", "raysel-inputs-1", "raysel-inputs-test"}
+
+
 def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) -> None:
     inputs, _ = inputs_of(source, 0.5)
-    assert inputs.parts(inputs.places, 3) == []
+    assert inputs.parts(inputs.prepare(), 3) == []
     inputs.gather(IDS)
     assert not any(disk.iterdir())
 
@@ -120,12 +134,13 @@ def test_a_disk_without_space(source: Source, tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         inputs, images = inputs_of(source, len(IDS))
         (disk / "others").write_bytes(bytes(12 << 10))
-        assert 0 < inputs.places < len(IDS)
-        for part in inputs.parts(inputs.places, 3):
+        places = inputs.prepare()
+        assert 0 < places < len(IDS)
+        for part in inputs.parts(inputs.prepare(), 3):
             inputs.fill(part)
         pixels, rows, spent = inputs.gather(IDS)
         assert np.array_equal(pixels[rows], pixels_of(source, images, IDS))
-        assert spent.images_decoded == len(IDS) - inputs.places
+        assert spent.images_decoded == len(IDS) - places
         inputs.remove()
         assert [path.name for path in disk.iterdir()] == ["others"]
 

