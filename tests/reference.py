@@ -1,7 +1,7 @@
-"""The paper's formulas, slowly: a plain reference in float64, written from the paper and from the design's section 2.
+"""The paper's formulas as plain loops in float64, to compare the product with.
 
-It imports nothing from raysel and shares no code with it. Loops run over images, neurons, crops and classes as the
-texts speak of them; only the pixels of one crop are handled as one array. Images are uint8 [H, W, 3], RGB.
+It imports nothing from raysel. Loops run over images, neurons, crops and classes as in the paper; only the pixels of a
+crop are one array. Images are uint8 [H, W, 3], RGB.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Crop = tuple[NDArray[np.float64], NDArray[np.bool_]]
-"""Pixels float64 [h, w, 3] in 0..1, and which of them show, bool [h, w]."""
+"""Pixels float64 [h, w, 3] in [0, 1], and which of them are visible, bool [h, w]."""
 
 
 # Rankings -----------------------------------------------------------------------------------------------------------
 
 
 def mix32(x: int) -> int:
-    """A fixed bijection of 32 bits (the finaliser of Wellons' hash prospector), that orders equal activations."""
+    """lowbias32, a fixed bijection of 32 bits (Wellons' hash prospector), which orders equal activations."""
     x &= 0xFFFFFFFF
     x ^= x >> 16
     x = x * 0x7FEB352D % 2**32
@@ -82,7 +82,7 @@ def least_factor(size: int, max_size: int) -> int:
 
 
 def reduce(crop: Crop, k: int) -> Crop:
-    """Means over blocks of k x k: of the pixels that show; a block shows if at least half of its own pixels does."""
+    """Means over the visible pixels of k x k blocks; a block is visible if at least half of its own pixels are."""
     if k == 1:
         return crop
     pixels, shows = crop
@@ -101,7 +101,7 @@ def reduce(crop: Crop, k: int) -> Crop:
 
 
 def neuron_feature(crops: Sequence[Crop], weights: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Eq. 1, each pixel divided by the number of crops that show it; and that number."""
+    """Eq. 1 with each pixel divided by the number of crops that show it, and this number."""
     total = np.zeros_like(crops[0][0])
     count = np.zeros(crops[0][1].shape, dtype=np.int64)
     for (pixels, shows), w in zip(crops, weights, strict=True):
@@ -164,7 +164,7 @@ def color(
     n: int,
     space: str = "authors",
 ) -> dict[str, float | None]:
-    """Eq. 2 centred and uncentred, chroma and hue of a neuron feature."""
+    """Eq. 2 centered and uncentered, chroma and hue of a neuron feature."""
     points, weights = [], []
     for y in range(feature.shape[0]):
         for x in range(feature.shape[1]):

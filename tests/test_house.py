@@ -25,6 +25,10 @@ COMMANDS = {"bench", "config", "demo", "explain", "find", "index", "layers", "pl
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""
 
 
+STEPS = re.findall(r"`([\w.]+)` in `([\w/]+\.py)`", (ROOT / "raysel" / "README.md").read_text())
+"""What the tour for developers names, and the module in which it is."""
+
+
 def of_repository(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -71,3 +75,14 @@ def test_the_text_refers_to_nothing_outside_the_repository(module: Path) -> None
 @pytest.mark.parametrize("module", MODULES, ids=of_repository)
 def test_the_wording_is_plain(module: Path) -> None:
     assert not STILTED_WORDING.findall(module.read_text())
+
+
+@pytest.mark.parametrize(("name", "module"), STEPS)
+def test_the_tour_names_what_is_there(name: str, module: str) -> None:
+    text = (ROOT / "raysel" / module).read_text()
+    for part in name.split("."):
+        assert re.search(rf"^\s*(def|class) {part}\b", text, re.MULTILINE)
+
+
+def test_the_tour_walks_all_the_way() -> None:
+    assert len(STEPS) > 15

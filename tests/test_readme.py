@@ -114,9 +114,9 @@ def test_the_python_runs(newcomer):
 def test_the_table_of_columns_is_the_index_s_own():
     table = re.search(r"<!-- columns: neurons -->\n(.*?)<!-- end -->", README, re.DOTALL)
     assert table
-    told = [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in table[1].splitlines()[2:]]
+    listed = [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in table[1].splitlines()[2:]]
     own = [(f"`{name}`", kind, text) for where, name, kind, text in documented() if where == "neurons"]
-    assert told == own
+    assert listed == own
 
 
 def options_table() -> str:

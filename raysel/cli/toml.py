@@ -6,14 +6,13 @@ import json
 import textwrap
 import tomllib
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from raysel.config import Preprocessing, RunConfig
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean
 from raysel.marks import options, tables
 
 T = TypeVar("T")
@@ -98,11 +97,10 @@ def _validated(kind: type[T], content: dict[str, Any], file: Path | None) -> T:
 def _unknown(kind: type, path: list[str], is_table: bool) -> str:
     found, name = tables(kind), path[-1]
     names = [field.name for field in fields(found[".".join(path[:-1])])]
-    fault = f"unknown {'table' if is_table else 'option'}: {'.'.join(path)}."
+    fault = f"unknown {'table' if is_table else 'option'} {'.'.join(path)}"
     if right := [table for table, config in found.items() if name in options(config)]:
-        return f"{fault} It belongs " + (f"in [{right[0]}]" if right[0] else "before the first table")
-    close = get_close_matches(name, names, n=3)
-    return f"{fault} " + (f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(names)}")
+        return f"{fault}: it belongs " + (f"in [{right[0]}]" if right[0] else "before the first table")
+    return f"{fault}: {did_you_mean(name, names)}"
 
 
 def _comment(text: str) -> list[str]:

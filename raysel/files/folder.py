@@ -48,7 +48,7 @@ class Folder:
     filesystem: Any
     """A `pyarrow.fs.FileSystem`."""
     path: str
-    """Of the folder in `filesystem`."""
+    """Path of the folder in `filesystem`."""
     shown: str
     """The folder's URI or path without secrets."""
     secrets: tuple[str, ...] = field(default=(), repr=False)

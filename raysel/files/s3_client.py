@@ -97,7 +97,7 @@ def client(settings: S3Settings) -> Any:
     """The process's boto3 client for a store; it may be used by several threads.
 
     Raises:
-        RayselError: no client can be made of these settings (an endpoint that is no URL, an unknown profile).
+        RayselError: no client can be made of these settings (an endpoint that is not a URL, an unknown profile).
     """
     return _client(settings, tuple(sorted(each for each in os.environ.items() if each[0].startswith("AWS_"))))
 

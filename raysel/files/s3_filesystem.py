@@ -144,7 +144,7 @@ class S3Files(fs.FileSystemHandler):
         """Exactly these bytes. What was lost in the middle is asked for again from there.
 
         Raises:
-            OSError: fewer bytes are there, or the object is no longer the one with this etag.
+            OSError: fewer bytes are there, or the object has changed since this etag.
         """
         bucket, key = _split(path)
         got = io.BytesIO()

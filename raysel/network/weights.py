@@ -32,7 +32,7 @@ def read_state_dict(uri: str, unsafe_pickle: bool = False) -> StateDict:
         RayselError: no such file, not a state dict or an empty one, or a pickle that runs code and `unsafe_pickle` was
             not given.
     """
-    content, shown = read_bytes(uri, "weights"), redact_uri(uri)
+    content, shown = read_bytes(uri, "weights (.safetensors or .pth)"), redact_uri(uri)
     if suffix(uri) == "safetensors":
         state = _from_safetensors(content, shown)
     else:

@@ -1,170 +1,175 @@
-"""Crops: what a position of a layer saw, cut from the network's inputs and reduced in blocks of pixels."""
+"""Crops: what positions of a layer saw, cut from the network's inputs and reduced to blocks of pixels."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raysel.neurons.blocks import BlockGrid, Sums, reduction_factor
 from raysel.neurons.receptive_field import ReceptiveField
 
-_KEPT_BYTES = 128 << 20  # of whole inputs kept in their reduced form, for the next neuron that wants them
-
-
-def reduction_factor(size: int, max_size: int) -> int:
-    """The least k with ``ceil(size / k) <= max_size``, all in pixels."""
-    return -(-size // max_size)
+_BAND_VALUES = 1 << 16  # half a megabyte in float64, which fits a core's cache
+_GROUP_CROPS = 8  # reduced at a time: fewer calls, and the crops still fit a core's cache
+_CACHE_BYTES = 128 << 20  # for whole inputs, reduced: the neurons of a chunk share many images
 
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops of one receptive field, as sums over h x w blocks of pixels (at factor 1 each block is one pixel).
+    """N crops of one receptive field in rank order, as sums over blocks of pixels.
 
-    What shows of a crop is a rectangle, so the pixels that show in a block are counted by its rows and its columns.
+    Pixels outside the image are hidden, so the visible pixels of a crop are a rectangle. A block is visible if at least
+    half of its pixels are.
     """
 
-    sums: NDArray[np.unsignedinteger]
-    """uint [N, h, w, 3]: sum over the block's pixels that show, each 0..255."""
+    grid: BlockGrid
+    sums: Sums
+    """Unsigned integers [N, h, w, 3]: sums over each block's visible pixels, each 0..255; 0 in `hidden_corners`."""
     rows: NDArray[np.int64]
-    """int64 [N, h]: rows of pixels that show in each row of blocks."""
+    """int64 [N, h]: visible rows of pixels in each row of blocks."""
     columns: NDArray[np.int64]
-    """int64 [N, w]: columns of pixels that show in each column of blocks."""
-    block_rows: NDArray[np.int64]
-    """int64 [h]: rows of pixels in each row of blocks; only the last may have fewer than the others."""
-    block_columns: NDArray[np.int64]
-    """int64 [w]: columns of pixels in each column of blocks."""
+    """int64 [N, w]: visible columns of pixels in each column of blocks."""
 
     def __len__(self) -> int:
         return len(self.sums)
 
-    @property
-    def factor(self) -> int:
-        """Pixels a side of a block that is not cut off."""
-        return int(max(self.block_rows[0], self.block_columns[0]))
+    @cached_property
+    def complete(self) -> bool:
+        """True if all crops lie inside their images."""
+        rows, columns = self.grid.lengths
+        return bool((self.rows == rows).all() and (self.columns == columns).all())
+
+    @cached_property
+    def visible_lines(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """bool [N, h] and [N, w]: rows and columns of blocks of which at least half is visible.
+
+        Blocks in both a visible row and a visible column are visible, except for `hidden_corners`.
+        """
+        rows, columns = self.grid.lengths
+        return 2 * self.rows >= rows, 2 * self.columns >= columns
+
+    @cached_property
+    def hidden_corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Crop, row and column of the blocks that are hidden although their row and column are visible.
+
+        They are at the corners of the visible rectangle, where the product of both visible shares is less than half.
+        """
+        if self.grid.factor == 1:
+            none = np.empty(0, np.int64)
+            return none, none, none
+        rows, columns = self.grid.lengths
+        row_crop, row = np.nonzero(self.visible_lines[0] & (self.rows < rows))
+        column_crop, column = np.nonzero(self.visible_lines[1] & (self.columns < columns))
+        a, b = np.nonzero(row_crop[:, None] == column_crop)
+        crop, row, column = row_crop[a], row[a], column[b]
+        hidden = 2 * self.rows[crop, row] * self.columns[crop, column] < self.grid.areas[row, column]
+        return crop[hidden], row[hidden], column[hidden]
 
     @property
-    def complete(self) -> NDArray[np.bool_]:
-        """bool [N]: which crops lie within the image, so that every pixel shows."""
-        rows_show: NDArray[np.bool_] = (self.rows == self.block_rows).all(axis=1)
-        return rows_show & (self.columns == self.block_columns).all(axis=1)
+    def count(self) -> NDArray[np.int64]:
+        """int64 [h, w]: how many crops show each block."""
+        rows, columns = (lines.astype(np.float64) for lines in self.visible_lines)
+        count = (rows.T @ columns).astype(np.int64)  # sums of zeros and ones, which are exact in any order
+        np.subtract.at(count, self.hidden_corners[1:], 1)
+        return count
 
-    def shows(self, which: int | slice) -> NDArray[np.bool_]:
-        """bool [..., h, w]: the blocks of which at least half shows, of one crop or several."""
-        showing = self.rows[which][..., :, None] * self.columns[which][..., None, :]
-        shown: NDArray[np.bool_] = 2 * showing >= self.block_rows[:, None] * self.block_columns
-        return shown
+    def bands(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """The sums in float64, a band of rows of blocks at a time.
+
+        A block's hidden pixels count as if they had the mean of its visible ones.
+
+        Yields:
+            (the rows of the band; float64 [N, rows, 3 w], whole numbers if no pixel of the block is hidden, 0 if the
+            block is hidden)
+        """
+        n, height, width, _ = self.sums.shape
+        flat = self.sums.reshape(n, height, 3 * width)
+        step = max(round(_BAND_VALUES / (n * 3 * width)), 1)
+        scales = None if self.grid.factor == 1 or self.complete else self._scales()
+        for top in range(0, height, step):
+            lines = slice(top, top + step)
+            sums = flat[:, lines].astype(np.float64)
+            if scales is not None:
+                sums *= scales[0][:, lines, None]
+                sums *= scales[1][:, None, :]
+            yield lines, sums
+
+    def _scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """float64 [N, h] and [N, 3 w]: pixels per visible pixel of rows and columns of blocks; 0 in hidden ones."""
+        (visible_rows, visible_columns), (rows, columns) = self.visible_lines, self.grid.lengths
+        by_row = visible_rows * rows / np.maximum(self.rows, 1)
+        by_column = visible_columns * columns / np.maximum(self.columns, 1)
+        return by_row, np.repeat(by_column, 3, axis=1)
 
 
 class CropCutter:
-    """Cuts the crops of one receptive field."""
+    """Cuts the crops of one receptive field from the inputs of a network."""
 
-    def __init__(self, inputs: NDArray[np.uint8], field: ReceptiveField, max_size: int) -> None:
-        """Of uint8 [images, H, W, 3], RGB, as the network saw them; crops are reduced to at most `max_size` a side."""
-        self._inputs = np.asarray(inputs)  # views of a plain array are several times cheaper than a memory map's
-        self._size = field.crop_size
-        self.factor = reduction_factor(max(self._size), max_size)
-        self._edges = [np.arange(0, length, self.factor) for length in self._size]
-        self._blocks = [
-            np.minimum(self.factor, length - edges) for length, edges in zip(self._size, self._edges, strict=True)
-        ]
-        reduced_whole = field.whole and self.factor > 1
-        self._reduced = _ReducedInputs(self._inputs, self.factor, self.shape) if reduced_whole else None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(h, w) of the reduced crops."""
-        return len(self._edges[0]), len(self._edges[1])
-
-    def cut(self, rows: NDArray[np.integer], origins: NDArray[np.integer]) -> Crops:
-        """N crops.
+    def __init__(self, inputs: NDArray[np.uint8], field: ReceptiveField, *max_sizes: int) -> None:
+        """Prepare to cut.
 
         Args:
-            rows: int [N], into the inputs.
-            origins: int [N, 2], first (row, column) of each crop in input pixels; may be negative.
+            inputs: uint8 [images, H, W, 3], RGB, before normalization; may be a memory map.
+            field: the receptive field.
+            max_sizes: crops are reduced to at most this many pixels a side, by the least whole factor.
         """
-        corners: NDArray[np.int64] = origins.astype(np.int64)
-        showing = [
-            _showing(-corners[:, axis], self._inputs.shape[1 + axis], self._edges[axis], self._blocks[axis])
-            for axis in (0, 1)
-        ]
-        sums = self._cut_each(rows, corners) if self._reduced is None else self._reduced.sums(rows)
-        return Crops(sums, showing[0], showing[1], self._blocks[0], self._blocks[1])
+        self._inputs = np.asarray(inputs)  # slicing a plain array costs a fraction of slicing a memory map
+        self._size = field.crop_size
+        self._factors = [reduction_factor(max(self._size), max_size) for max_size in max_sizes]
+        self._grids = {factor: BlockGrid.of(self._size, factor) for factor in self._factors}
+        self._whole = field.whole
+        cached_inputs = _CACHE_BYTES // sum(grid.empty(1).nbytes for grid in self._grids.values())
+        self._reduced_input = lru_cache(max(cached_inputs, 1))(partial(_reduced_input, self._inputs, self._grids))
 
-    def _cut_each(self, rows: NDArray[np.integer], origins: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
-        firsts = np.clip(origins, 0, self._inputs.shape[1:3])
-        ends = np.clip(origins + self._size, 0, self._inputs.shape[1:3])
-        hiding = (ends - firsts != self._size).any(axis=1)
-        sums = (np.zeros if hiding.any() else np.empty)((len(rows), *self.shape, 3), dtype=_sum_type(self.factor))
-        canvas = np.empty((*self._size, 3), dtype=np.uint8)
-        steps = zip(rows.tolist(), firsts.tolist(), ends.tolist(), origins.tolist(), hiding.tolist(), sums, strict=True)
-        for row, (top, left), (bottom, right), (y, x), hides, of_crop in steps:
-            pixels = self._inputs[row, top:bottom, left:right]
-            if self.factor == 1:
-                of_crop[top - y : bottom - y, left - x : right - x] = pixels
-            elif hides:
-                canvas.fill(0)
-                canvas[top - y : bottom - y, left - x : right - x] = pixels
-                _sum_blocks(canvas, self.factor, of_crop)
-            else:
-                _sum_blocks(pixels, self.factor, of_crop)
-        return sums
+    def cut(self, rows: NDArray[np.integer], origins: NDArray[np.integer]) -> list[Crops]:
+        """Cut N crops, and reduce them to each of the sizes.
 
+        Args:
+            rows: int [N], numbers of the inputs.
+            origins: int [N, 2], first (row, column) of each crop in pixels of its input; may be negative.
 
-class _ReducedInputs:
-    """Where the crop is the whole input it depends on the image only: each is reduced once, for all neurons."""
+        Returns:
+            The crops in each of the sizes, in the order of `max_sizes`.
+        """
+        corners = origins.astype(np.int64)
+        sums = {k: grid.empty(len(rows)) for k, grid in self._grids.items()}
+        if self._whole:
+            for j, row in enumerate(rows.tolist()):
+                for k, reduced in self._reduced_input(row).items():
+                    sums[k][j] = reduced[0]
+        else:
+            self._sum_into(sums, rows, corners)
+        crops = {}
+        for k, grid in self._grids.items():
+            crops[k] = Crops(grid, sums[k], *grid.visible(corners, self._inputs.shape[1:3]))
+            sums[k][crops[k].hidden_corners] = 0
+        return [crops[k] for k in self._factors]
 
-    def __init__(self, inputs: NDArray[np.uint8], factor: int, shape: tuple[int, int]) -> None:
-        self._inputs = inputs
-        self._factor = factor
-        self._kept = np.empty((0, *shape, 3), dtype=_sum_type(factor))
-        self._room = min(len(inputs), _KEPT_BYTES // (math.prod(shape) * 3 * self._kept.itemsize))
-        self._places: dict[int, int] = {}
-
-    def sums(self, rows: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
-        """uint [N, h, w, 3] of these images."""
-        wanted = rows.tolist()
-        missing = set(wanted) - self._places.keys()
-        if len(self._places) + len(missing) > len(self._kept):
-            self._start_again(max(self._room, len(wanted)))
-            missing = set(wanted)
-        for row in missing:
-            place = self._places[row] = len(self._places)
-            _sum_blocks(self._inputs[row], self._factor, self._kept[place])
-        return self._kept[[self._places[row] for row in wanted]]
-
-    def _start_again(self, room: int) -> None:
-        self._places.clear()
-        if len(self._kept) < room:
-            self._kept = np.empty((room, *self._kept.shape[1:]), dtype=self._kept.dtype)
+    def _sum_into(self, sums: dict[int, Sums], rows: NDArray[np.integer], corners: NDArray[np.int64]) -> None:
+        """Sums over the blocks of crops, by reduction factor."""
+        firsts = np.clip(corners, 0, self._inputs.shape[1:3])
+        ends = np.clip(corners + self._size, 0, self._inputs.shape[1:3])
+        hides = (ends - firsts != self._size).any(axis=1)
+        boxes = list(zip(rows.tolist(), corners.tolist(), firsts.tolist(), ends.tolist(), hides.tolist(), strict=True))
+        buffer = np.empty((0 if 1 in sums else _GROUP_CROPS, *self._size, 3), np.uint8)
+        for first in range(0, len(boxes), _GROUP_CROPS):
+            group = slice(first, first + _GROUP_CROPS)
+            crops = sums[1][group] if 1 in sums else buffer[: len(boxes[group])]
+            for crop, (row, (y, x), (top, left), (bottom, right), hiding) in zip(crops, boxes[group], strict=True):
+                if hiding:
+                    crop.fill(0)
+                crop[top - y : bottom - y, left - x : right - x] = self._inputs[row, top:bottom, left:right]
+            for k, grid in self._grids.items():
+                if k > 1:
+                    grid.sum_into(sums[k][group], crops)
 
 
-def _sum_type(factor: int) -> np.dtype[np.unsignedinteger]:
-    return np.min_scalar_type(255 * factor**2)
-
-
-def _showing(
-    first: NDArray[np.int64], length: int, edges: NDArray[np.int64], blocks: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """int64 [N, blocks]: each block's pixels in ``first <= pixel < first + length``, along one axis of the crop."""
-    begin = np.maximum(first[:, None], edges)
-    end = np.minimum(first[:, None] + length, edges + blocks)
-    return np.maximum(end - begin, 0)
-
-
-def _sum_blocks(pixels: NDArray[np.uint8], k: int, out: NDArray[np.unsignedinteger]) -> None:
-    """Sums over k x k blocks of uint8 [H, W, 3] into uint [ceil(H/k), ceil(W/k), 3]; the last blocks may be partial.
-
-    Whole lines of pixels first, then pixel by pixel along what is left: an order in which memory is read in long runs.
-    """
-    lines = pixels[::k].astype(out.dtype)
-    for i in range(1, k):
-        more = pixels[i::k]
-        lines[: len(more)] += more
-    for channel in range(3):
-        of_channel = out[:, :, channel]
-        of_channel[...] = lines[:, ::k, channel]
-        for i in range(1, k):
-            more = lines[:, i::k, channel]
-            of_channel[:, : more.shape[1]] += more
+def _reduced_input(inputs: NDArray[np.uint8], grids: dict[int, BlockGrid], row: int) -> dict[int, Sums]:
+    """Sums over the blocks of a whole input, by reduction factor."""
+    sums = {k: grid.empty(1) for k, grid in grids.items()}
+    for k, grid in grids.items():
+        grid.sum_into(sums[k], inputs[row : row + 1])
+    return sums

@@ -1,4 +1,4 @@
-"""The receptive field: the square of input pixels that one position of a layer can see."""
+"""The receptive field of a layer: which pixels of the network's input each of its positions sees."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Position (row, column) of a layer sees the square of `size` pixels whose first row is ``offset + stride * row``.
+    """A square per position, in pixels of the network's input.
 
-    All in pixels of the network's input; `offset` is negative where padding is seen. One that is at least as large as
-    the input is the whole input, unaligned (`whole`): every position then has the input itself as its crop.
+    If the square is at least as large as the input (`whole`), the crop of every position is the input itself.
     """
 
     size: int
+    """Pixels a side."""
     stride: float
+    """Pixels from one position to the next."""
     offset: float
+    """First row and first column of the square of position (0, 0); negative if it covers padding."""
     input_size: tuple[int, int]
-    """(height, width) of the network's input."""
+    """(height, width) of the network's input, in pixels."""
     exact: bool = True
-    """False where an operation of the graph is not known and only a bound is."""
+    """False if the graph has an operation that is not known, so that this is only an upper bound."""
 
     @property
     def whole(self) -> bool:
@@ -31,18 +33,18 @@ class ReceptiveField:
 
     @property
     def crop_size(self) -> tuple[int, int]:
-        """(height, width) of a position's crop, in input pixels, before any reduction."""
+        """(height, width) of a crop in pixels of the input, before any reduction."""
         return self.input_size if self.whole else (self.size, self.size)
 
     def origins(self, positions: NDArray[np.integer], map_width: int) -> NDArray[np.int64]:
-        """First (row, column) of each position's crop, in input pixels; may be negative.
+        """First (row, column) of each position's crop.
 
         Args:
-            positions: int[...], ``row * map_width + column`` in raster order.
+            positions: int [...], ``row * map_width + column``.
             map_width: columns of the layer's map.
 
         Returns:
-            int64[..., 2]
+            int64 [..., 2] in pixels of the input, ``floor(offset + stride * cell)``; may be negative.
         """
         cells = np.stack(np.divmod(positions.astype(np.int64), map_width), axis=-1)
         if self.whole:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -19,11 +18,11 @@ from pathlib import Path
 
 import ray
 from ray._private import worker
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
+from raysel.pipeline.ray_token import own_token
 
 _ANSWER_S = 5.0
 _TEMP_DIR = "/tmp"
@@ -112,7 +111,7 @@ def _check_access(address: str) -> None:
 def _started(config: ClusterConfig, verbose: bool) -> Iterator[str]:
     _check_temp_dir(Path(config.temp_dir or _TEMP_DIR))
     session = nullcontext(config.temp_dir) if config.temp_dir else _session_folder()
-    with session as folder, _own_token():
+    with session as folder, own_token():
         try:
             _start(config, folder, verbose)
             yield folder
@@ -153,33 +152,6 @@ def _check_temp_dir(folder: Path) -> None:
             f"{folder} has {free >> 20} MB of free disk space and Ray needs {_FREE_BYTES >> 20} MB: "
             "free some, or choose another folder with --temp-dir"
         )
-
-
-@contextmanager
-def _own_token() -> Iterator[None]:
-    """A local Ray that is started in the block answers this process and its children, and no other user of the machine.
-
-    Elsewhere this process authenticates as the user has set it up: the settings are as before after the block.
-    """
-    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
-    if before["RAY_AUTH_MODE"]:
-        yield
-        return
-    _authenticate({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
-    try:
-        yield
-    finally:
-        _authenticate(before)
-
-
-def _authenticate(settings: dict[str, str | None]) -> None:
-    for name, value in settings.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
-    # Ray read its settings when it was imported, and keeps the first token that it read.
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

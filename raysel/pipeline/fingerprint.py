@@ -17,8 +17,11 @@ from raysel.pipeline.scan.layout import forward_batch
 
 SCAN_VERSION = 1
 """Raised when the same inputs begin to give other rankings."""
-DERIVE_VERSION = 1
-"""Raised when the same rankings begin to give another index."""
+DERIVE_VERSION = 2
+"""Raised when the same rankings begin to give another index.
+
+2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -10,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean
 
 Range = tuple[float | None, float | None]
 """(minimum, maximum), both inclusive; None is no bound. Null is outside of every range."""
@@ -19,8 +18,6 @@ Direction = Literal["ascending", "descending"]
 
 COLOR = "color_selectivity"
 CLASS = "class_selectivity"
-
-_MAX_NAMES = 12
 
 
 def find_neurons(
@@ -98,9 +95,4 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:
     """One line for an unknown name: similar names, or else the names there are."""
-    names = list(known)
-    similar = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
-    if similar:
-        return f"no {kind} {given!r} in this index; similar: {', '.join(similar)}"
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return f"no {kind} {given!r} in this index; it has {', '.join(names[:_MAX_NAMES])}{more}"
+    return f"no {kind} {given!r} in this index; {did_you_mean(given, known)}"

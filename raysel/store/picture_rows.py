@@ -48,7 +48,7 @@ def sheet_row(channel: int, picture: NDArray[np.uint8], crops: int) -> dict[str,
 
     Args:
         channel: channel of the neuron.
-        picture: uint8[H, W, 3], a contact sheet made by `raysel.neurons.contact_sheets`.
+        picture: uint8[H, W, 3], a contact sheet made by `raysel.neurons.contact_sheet`.
         crops: number of crops on it, at least 1.
     """
     boxes = sheet_boxes((picture.shape[0], picture.shape[1]), crops)

@@ -27,7 +27,7 @@ PLACES = {"images.parquet", "shards.parquet", "quarantine.parquet"}
 """Tables with the locations of images."""
 
 
-@pytest.mark.parametrize("shards", [1, 7, 64])
+@pytest.mark.parametrize("shards", [1, 64])
 def test_cut_into_shards_in_another_order(
     shards: int, undisturbed: Undisturbed, samples: dict[str, Sample], faults: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from tests.chaos.soak import soak
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
-FAULTS = 30
+FAULTS = 10
 SEED = int(os.environ.get("RAYSEL_SOAK_SEED", "1"))
 
 

@@ -161,12 +161,12 @@ def test_options(type_here, options, says):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[scan]\nworker = 2\n", ["scan.worker", "Did you mean workers"]),
-        ("[scam]\nworkers = 2\n", ["scam", "Did you mean scan"]),
+        ("[scan]\nworker = 2\n", ["scan.worker", "did you mean workers?"]),
+        ("[scam]\nworkers = 2\n", ["scam", "did you mean scan?"]),
         ("[network.preprocessing]\ncenter = 2\n", ["network.preprocessing.center", "crop"]),
-        ("workers = 2\n", ["workers", "It belongs in [scan]"]),
-        ("[derive]\nrank_depth = 2\n", ["derive.rank_depth", "It belongs in [scan]"]),
-        ("[scan]\nout = 'index'\n", ["scan.out", "It belongs before the first table"]),
+        ("workers = 2\n", ["workers", "it belongs in [scan]"]),
+        ("[derive]\nrank_depth = 2\n", ["derive.rank_depth", "it belongs in [scan]"]),
+        ("[scan]\nout = 'index'\n", ["scan.out", "it belongs before the first table"]),
         ("scan = 3\n", ["scan is 3"]),
         ("[network]\nlayers = 'conv1'\n", ["network.layers is 'conv1'"]),
         ("[scan\n", ["not TOML", "line 1"]),

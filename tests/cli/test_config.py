@@ -57,7 +57,7 @@ def test_the_example_has_every_option_once_with_its_documentation(example: str):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[scan]\nrank_dept = 3\n", "unknown option: scan.rank_dept. Did you mean rank_depth"),
+        ("[scan]\nrank_dept = 3\n", "unknown option scan.rank_dept: did you mean rank_depth?"),
         ("[scan]\nrank_depth = 0\n", "scan.rank_depth is 0: it should be greater than 0"),
         ("[scan]\nrank_depth = 'many'\n", "scan.rank_depth is 'many'"),
     ],

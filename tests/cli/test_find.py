@@ -168,7 +168,10 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
     [
         (("--color", "0.5"), "--color '0.5' is not a range"),
         (("--class", "1..0"), "--class '1..0' is empty"),
-        (("--sort", "colour_selectivity"), "no column 'colour_selectivity' in this index; similar: color_selectivity"),
+        (
+            ("--sort", "colour_selectivity"),
+            "no column 'colour_selectivity' in this index; did you mean color_selectivity?",
+        ),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
         (("--json", "--csv"), "--json and --csv exclude each other"),

@@ -24,13 +24,13 @@ def only_ours(err: str) -> bool:
 
 def test_json_is_one_object_and_nothing_else(indexed: Ended):
     assert indexed.status == 0, indexed.err
-    told = json.loads(indexed.out)
-    assert list(told) == KEYS
-    assert told["index"] == "index"
-    assert (told["neurons"], told["images"], told["quarantined"]) == (NEURONS, IMAGES + 1, 1)
-    assert {"plan", "scan", "derive", "publish"} <= set(told["stages"])
-    assert told["seconds"] == pytest.approx(sum(told["stages"].values()), abs=0.01)
-    assert told["images_per_second"] == pytest.approx(told["images"] / told["stages"]["scan"], rel=0.01)
+    summary = json.loads(indexed.out)
+    assert list(summary) == KEYS
+    assert summary["index"] == "index"
+    assert (summary["neurons"], summary["images"], summary["quarantined"]) == (NEURONS, IMAGES + 1, 1)
+    assert {"plan", "scan", "derive", "publish"} <= set(summary["stages"])
+    assert summary["seconds"] == pytest.approx(sum(summary["stages"].values()), abs=0.01)
+    assert summary["images_per_second"] == pytest.approx(summary["images"] / summary["stages"]["scan"], rel=0.01)
 
 
 def test_stderr_has_no_line_of_rays(indexed: Ended):
@@ -40,11 +40,11 @@ def test_stderr_has_no_line_of_rays(indexed: Ended):
 
 def test_the_index_holds_what_was_told(home: Path, indexed: Ended):
     index = raysel.open(str(home / "index"))
-    told = json.loads(indexed.out)
+    summary = json.loads(indexed.out)
     assert index.layers == ("0", "2")
-    assert len(index.neurons) == told["neurons"]
-    assert sum(index.neurons["dead"].to_pylist()) == told["dead"]
-    assert len(index.images) == told["images"]
+    assert len(index.neurons) == summary["neurons"]
+    assert sum(index.neurons["dead"].to_pylist()) == summary["dead"]
+    assert len(index.images) == summary["images"]
     assert index.manifest.coverage == 1.0
 
 

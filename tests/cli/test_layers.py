@@ -80,7 +80,7 @@ def test_effective_beside_theoretical(type_in):
         (["tiny_network:tiny", "--tap", "nowhere"], '"nowhere" for --tap'),
         (["tiny_network:tiny", "--network-args", "3"], "--network-args"),
         (["tiny_network:tiny", "--preprocessing", "none.toml"], "cannot read none.toml"),
-        (["tiny_network:tiny", "--preprocessing", "misspelt.toml"], "Did you mean resize"),
+        (["tiny_network:tiny", "--preprocessing", "misspelt.toml"], "did you mean resize"),
         (["tiny_network:tiny", "--preprocessing", "wrong.toml"], "wrong.toml: crop is 3"),
         ([], "NETWORK"),
     ],

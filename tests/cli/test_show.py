@@ -102,7 +102,7 @@ def test_the_picture_shows_feature_and_crops(made: Synthetic, tmp_path: Path, la
     ("arguments", "line"),
     [
         (("stem",), "'stem' is not a neuron: write LAYER:CHANNEL"),
-        (("stm:0",), "no layer 'stm' in this index; similar: stem"),
+        (("stm:0",), "no layer 'stm' in this index; did you mean stem?"),
         (("stem:6",), "layer stem has channels 0 to 5, not 6"),
         (("stem:0", "--out", "picture.jpg"), "--out picture.jpg: the picture is a PNG"),
         (("stem:0", "--out", "/nowhere/at/all.png"), "cannot write /nowhere/at/all.png: No such file or directory"),

@@ -34,7 +34,7 @@ GEOMETRY = {
     "classifier.1": Geometry(207, 16, -88, 13),
 }
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PER_LAYER = 2
+PER_LAYER = 1
 
 
 def test_sampled_neurons(assets: Path, local_ray: None, tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_sampled_neurons(assets: Path, local_ray: None, tmp_path: Path) -> None:
 
 
 def configured(assets: Path, tmp_path: Path) -> RunConfig:
-    """A run over 100 photographs of nips17 and 50 of imagenette, drawn from a seed, labelled by the manifest."""
+    """A run over 50 photographs of nips17 and 30 of imagenette, drawn from a seed, labelled by the manifest."""
     manifest = assets / "images" / "manifest.csv"
     paths = pyarrow.csv.read_csv(manifest)["path"].to_pylist()
     random = np.random.default_rng(1)
-    for folder, count in (("nips17/", 100), ("imagenette_val100/", 50)):
+    for folder, count in (("nips17/", 50), ("imagenette_val100/", 30)):
         for path in random.choice([each for each in paths if each.startswith(folder)], count, replace=False).tolist():
             (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(assets / "images" / path, tmp_path / "images" / path)
@@ -92,7 +92,7 @@ def configured(assets: Path, tmp_path: Path) -> RunConfig:
             weights=str(assets / "models" / "squeezenet1_1_imagenet.safetensors"),
             layers=tuple(GEOMETRY),
         ),
-        scan=ScanConfig(workers=2, rank_depth=100),
+        scan=ScanConfig(workers=2, rank_depth=60),
         derive=DeriveConfig(n_max=15),
     )
 

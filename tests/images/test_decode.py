@@ -266,7 +266,7 @@ def test_resize_gives_the_same_bits_without_avx() -> None:
             text=True,
             check=True,
         ).stdout
-        for capability in ("default", "avx2", "avx512")
+        for capability in ("default", "avx512")
     ]
     assert len(found[0].split()) == 6
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]

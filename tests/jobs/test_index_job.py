@@ -41,8 +41,8 @@ def test_the_index_of_a_job_is_the_one_of_a_local_run(head: str, home: Path, ind
     options = ("--network", "tiny_network:tiny", "--images", str(home / "images"), "--out", str(place), "--json")
     info, log = run_job(head, home, *options)
     assert info.status == "SUCCEEDED", log
-    told = json.loads(log.strip().splitlines()[-1])
-    assert told["index"] == str(place)
+    summary = json.loads(log.strip().splitlines()[-1])
+    assert summary["index"] == str(place)
     local, submitted = raysel.open(str(home / "index")), raysel.open(str(place))
     assert submitted.manifest.index_fingerprint == local.manifest.index_fingerprint
     assert submitted.neurons.equals(local.neurons)

@@ -1,4 +1,4 @@
-"""What `Network.run` shows of each tap, against the network called plainly with forward hooks."""
+"""The maps of `Network.run` against those of a plain forward with hooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from raysel.config import NetworkConfig
 from raysel.network import load
 from raysel.network.importers.registry import import_network
 from tests.network.maps import CountedOperations, assert_close, maps, pixels, plain
-from tests.network.small import layer
+from tests.network.plans import STEPS
 
 
 @pytest.mark.assets
@@ -32,8 +32,8 @@ def test_squeezenet_with_real_weights(assets: Path) -> None:
         assert_close(actual, relu(expected[name]))
 
 
-def test_efficientnet_lite_is_read_behind_its_batch_norm() -> None:
-    """In every block: expansion and depthwise behind ReLU6, projection behind its batch norm."""
+def test_efficientnet_lite_is_read_after_its_batch_norm() -> None:
+    """In every block: expansion and depthwise after ReLU6, projection after its batch norm."""
     config = NetworkConfig(
         network="efficientnet_lite_pytorch:EfficientNet.from_name",
         network_args={"model_name": "efficientnet-lite0"},
@@ -70,7 +70,7 @@ def test_activation_before_operations_in_place() -> None:
 
 
 @pytest.mark.parametrize("network_name", ["torchvision:squeezenet1_1", "torchvision:mobilenet_v2"])
-def test_neighbours_in_the_batch_change_nothing(network_name: str) -> None:
+def test_other_images_in_the_batch_change_nothing(network_name: str) -> None:
     network = load(NetworkConfig(network=network_name, weights="random"))
     batch = pixels(network, 4)
     others = pixels(network, 4, seed=1)
@@ -84,12 +84,12 @@ def test_neighbours_in_the_batch_change_nothing(network_name: str) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(plan=st.lists(layer, min_size=1, max_size=5), seed=st.integers(0, 9))
+@given(plan=st.lists(STEPS, min_size=1, max_size=5), seed=st.integers(0, 9))
 def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
-    """Whatever is folded into a convolution, its map stays what the plain network's is."""
+    """Folding does not change the maps."""
     steps = [["conv", 3, 1, 1, 1, 1], ["relu"], *map(list, plan), ["relu"]]
     config = NetworkConfig(
-        network="tests.network.small:build",
+        network="tests.network.plans:build",
         network_args={"plan": steps, "size": [33, 30], "seed": seed},
         layers=("*", "1", "2"),
     )
@@ -111,7 +111,7 @@ def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
             assert_close(actual[str(k)], relu(expected[str(k + 1)]))
 
 
-def test_nothing_behind_the_last_tap_runs() -> None:
+def test_nothing_after_the_last_tap_runs() -> None:
     network = load(NetworkConfig(network="torchvision:resnet18", weights="random", layers=("layer1.0.*",)))
     with CountedOperations() as operations:
         network.run(pixels(network, 1), lambda k, map_: None)
@@ -134,14 +134,7 @@ def test_maps_are_freed_when_no_longer_needed() -> None:
     assert most == 1
 
 
-def test_wrong_pixels_are_refused() -> None:
-    network = load(NetworkConfig(network="tests.network.small:InPlace"))
-    for wrong in (torch.zeros(1, 3, 12, 20), torch.zeros(1, 12, 21, 3, dtype=torch.uint8), torch.zeros(12, 20, 3)):
-        with pytest.raises(ValueError, match=r"pixels must be uint8\[B, 12, 20, 3\]"):
-            network.run(wrong, lambda k, map_: None)
-
-
-def test_weights_stay_as_they_are() -> None:
+def test_weights_do_not_change() -> None:
     network = load(NetworkConfig(network="tests.network.small:InPlace"))
     images = pixels(network, 2)
     first, second = maps(network, images), maps(network, images)

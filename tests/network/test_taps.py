@@ -1,4 +1,4 @@
-"""Where networks are read."""
+"""The taps of networks: which tensors are read, and their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def readings(network: Network) -> dict[str, str]:
     return {tap.layer: tap.reading for tap in network.taps}
 
 
-def test_activations_as_people_write_them() -> None:
+def test_activations_written_in_many_ways() -> None:
     network = load(NetworkConfig(network="tests.network.small:gated"))
     assert readings(network) == {
         "plain": "relu",
@@ -49,7 +49,7 @@ def test_convolution_option_reads_convolutions() -> None:
     ("name", "layer", "reading"),
     [
         ("resnet18", "layer1.0.conv1", "batch norm + relu"),
-        ("resnet18", "layer1.0.conv2", "batch norm"),  # the sum and its ReLU are not its own
+        ("resnet18", "layer1.0.conv2", "batch norm"),  # the sum and its ReLU belong to the block
         ("mobilenet_v3_small", "features.2.block.0.0", "batch norm + relu"),
         ("mobilenet_v3_small", "features.4.block.0.0", "batch norm + hardswish"),
         ("efficientnet_b0", "features.2.0.block.0.0", "batch norm + silu"),
@@ -87,14 +87,14 @@ def test_modules_by_name() -> None:
         ("fc", 1000, (1, 1)),
     ]
     assert [tap.receptive_field.whole for tap in network.taps] == [False, True, True]
-    assert network.taps[0].receptive_field.size == 99  # its convolutions' 99, and the sum's smaller fields within
+    assert network.taps[0].receptive_field.size == 99  # that of its convolutions; the sum's other operand sees less
     images = pixels(network, 2)
     expected, actual = plain(import_network(config).module, images, network), maps(network, images)
     assert_close(actual["layer2.1"], expected["layer2.1"])
     assert_close(actual["fc"][:, :, 0, 0], expected["fc"])
 
 
-def test_a_name_wins_over_the_order_given() -> None:
+def test_layers_are_in_the_order_of_the_graph() -> None:
     network = load(
         NetworkConfig(
             network="chatfield:vgg-f", weights="random", network_args=SMALL_END, layers=("conv5", "conv*", "conv1")
@@ -121,12 +121,12 @@ def test_a_glob_that_matches_nothing_names_layers() -> None:
         )
 
 
-def test_a_module_without_a_map_is_refused() -> None:
+def test_a_module_without_a_map() -> None:
     with pytest.raises(RayselError, match="'encoder' has no single output of 2 or 4 dimensions"):
         load(NetworkConfig(network="torchvision:vit_b_32", weights="random", layers=("encoder",)))
 
 
-def test_tracing_leaves_torchs_generator_alone() -> None:
+def test_tracing_does_not_change_torchs_generator() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

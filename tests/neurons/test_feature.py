@@ -1,7 +1,9 @@
-"""Crops, neuron feature and deviation against the plain reference."""
+"""Crops, the neuron feature and its standard deviation, compared with the plain reference."""
 
 from __future__ import annotations
 
+import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,54 +12,61 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from raysel.neurons import NeuronFeature, ReceptiveField, neuron_features, reduction_factor
+from raysel.neurons import CropCutter, NeuronFeature, ReceptiveField, neuron_feature
+from raysel.neurons.blocks import reduction_factor
 from tests import reference
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def chunk(
+@dataclass(frozen=True)
+class Neuron:
+    """What a neuron feature is made from, in rank order."""
+
+    rows: NDArray[np.int64]
+    origins: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def feature(self, cutter: CropCutter, size: int = 0) -> NeuronFeature:
+        """By the product, from the crops in one of the cutter's sizes."""
+        return neuron_feature(cutter.cut(self.rows, self.origins)[size], self.weights)
+
+    def expected(self, inputs: NDArray[np.uint8], field: ReceptiveField, max_size: int) -> NeuronFeature:
+        """By the reference."""
+        k = reference.least_factor(max(field.crop_size), max_size)
+        cut = [
+            reference.reduce(reference.crop(inputs[row], (y, x), field.crop_size), k)
+            for row, (y, x) in zip(self.rows.tolist(), self.origins.tolist(), strict=True)
+        ]
+        return NeuronFeature(*reference.neuron_feature(cut, self.weights.tolist()), reference.deviation(cut))
+
+
+def random_neurons(
     seed: int, field: ReceptiveField, neurons: int = 2, n: int = 7, images: int = 5
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Random inputs, rows (padded by -1), origins and weights of a chunk of neurons."""
+) -> tuple[NDArray[np.uint8], list[Neuron]]:
+    """Random inputs, and neurons with 1 to `n` crops, many of them partly or entirely outside of their image."""
     rng = np.random.default_rng(seed)
     height, width = field.input_size
     inputs = rng.integers(0, 256, (images, height, width, 3), dtype=np.uint8)
-    rows = rng.integers(0, images, (neurons, n))
-    used = rng.integers(1, n + 1, neurons)
-    rows[np.arange(n) >= used[:, None]] = -1
-    origins = rng.integers(-field.size, max(height, width) + 1, (neurons, n, 2))
-    if field.whole:
-        origins[:] = 0
-    weights = np.sort(rng.uniform(0.7, 1, (neurons, n)), axis=1)[:, ::-1].copy()
-    weights[:, 0] = 1
-    return inputs, rows, origins, weights
+    made = []
+    for crops in rng.integers(1, n + 1, neurons).tolist():
+        origins = rng.integers(-field.size, max(height, width) + 1, (crops, 2))
+        weights = np.sort(rng.uniform(0.7, 1, crops))[::-1] / 1.0
+        made.append(Neuron(rng.integers(0, images, crops), origins * (not field.whole), weights))
+    return inputs, made
 
 
-def plain(
-    inputs: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    origins: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    field: ReceptiveField,
-    max_size: int,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """The reference's neuron feature, count and sigma of one neuron."""
-    k = reference.least_factor(max(field.crop_size), max_size)
-    used = [j for j in range(len(rows)) if rows[j] >= 0]
-    crops = [
-        reference.reduce(reference.crop(inputs[rows[j]], tuple(origins[j].tolist()), field.crop_size), k) for j in used
-    ]
-    return *reference.neuron_feature(crops, [weights[j] for j in used]), reference.deviation(crops)
+def assert_close(got: NeuronFeature, expected: NeuronFeature) -> None:
+    np.testing.assert_array_equal(got.count, expected.count)
+    np.testing.assert_allclose(got.feature, expected.feature, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(got.sigma**2, expected.sigma**2, rtol=0, atol=1e-14)
 
 
-def assert_plain(
-    got: NeuronFeature, expected: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
-) -> None:
-    feature, count, sigma = expected
-    np.testing.assert_array_equal(got.count, count)
-    np.testing.assert_allclose(got.feature, feature, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(got.sigma, sigma, rtol=0, atol=1e-9)
+def assert_same(got: NeuronFeature, expected: NeuronFeature) -> None:
+    """To the bit."""
+    np.testing.assert_array_equal(got.count, expected.count)
+    np.testing.assert_array_equal(got.feature, expected.feature)
+    np.testing.assert_array_equal(got.sigma, expected.sigma)
 
 
 @settings(max_examples=150, deadline=None)
@@ -71,98 +80,97 @@ def assert_plain(
 )
 def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width: int, max_size: int) -> None:
     field = ReceptiveField(size, 1, 0, (height, width))
-    arguments = chunk(seed, field)
-    features = list(neuron_features(*arguments, field, max_size=max_size))
-    inputs, *per_neuron = arguments
-    for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
+    inputs, neurons = random_neurons(seed, field)
+    cutter = CropCutter(inputs, field, max_size)
+    for neuron in neurons:
+        assert_close(neuron.feature(cutter), neuron.expected(inputs, field, max_size))
 
 
-@pytest.mark.parametrize(("size", "max_size"), [(9, 3), (50, 7), (40, 4)])
-def test_crops_reduced_by_a_large_factor_equal_the_reference(size: int, max_size: int) -> None:
-    field = ReceptiveField(size, 1, 0, (60, 41))
-    inputs, *per_neuron = chunk(7, field)
-    features = neuron_features(inputs, *per_neuron, field, max_size=max_size)
-    for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
-
-
-@pytest.mark.parametrize(("size", "max_size"), [(200, 8), (230, 10), (199, 5)])
-def test_crops_whose_common_denominator_passes_64_bits_equal_the_reference(size: int, max_size: int) -> None:
+@pytest.mark.parametrize(("size", "max_size"), [(50, 7), (40, 4), (200, 8), (199, 5)])
+def test_crops_that_are_reduced_by_a_large_factor_equal_the_reference(size: int, max_size: int) -> None:
     field = ReceptiveField(size, 1, 0, (240, 230))
-    inputs, *per_neuron = chunk(5, field, n=24)
-    features = neuron_features(inputs, *per_neuron, field, max_size=max_size)
-    for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, max_size))
+    inputs, neurons = random_neurons(5, field, n=24)
+    cutter = CropCutter(inputs, field, max_size)
+    for neuron in neurons:
+        assert_close(neuron.feature(cutter), neuron.expected(inputs, field, max_size))
 
 
-def test_a_hundred_crops_of_a_deep_layer_in_a_memory_map_equal_the_reference(tmp_path: Path) -> None:
+def test_a_hundred_crops_of_a_deep_layer_from_a_memory_map_equal_the_reference(tmp_path: Path) -> None:
     field = ReceptiveField(139, 16, -46, (224, 224))
-    pixels, rows, _, weights = chunk(3, field, neurons=1, n=100, images=12)
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (12, 224, 224, 3), dtype=np.uint8)
     pixels.tofile(tmp_path / "inputs")
     inputs = np.memmap(tmp_path / "inputs", dtype=np.uint8, mode="r", shape=pixels.shape)
-    positions = np.random.default_rng(4).integers(0, 13 * 13, rows.shape)
-    origins = field.origins(positions, 13)
-    (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=144)
+    origins = field.origins(rng.integers(0, 13 * 13, 100), 13)
+    neuron = Neuron(rng.integers(0, 12, 100), origins, np.linspace(1, 0.7, 100))
+    got = neuron.feature(CropCutter(inputs, field, 144))
     assert got.feature.shape == (139, 139, 3)
-    assert_plain(got, plain(inputs, rows[0], origins[0], weights[0], field, 144))
+    assert_close(got, neuron.expected(pixels, field, 144))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere NumPy may fuse multiplication and addition")
+@pytest.mark.parametrize(("size", "n"), [(1, 1), (1, 100), (2, 33), (15, 100), (40, 7)])
+def test_crops_are_added_one_by_one_in_rank_order(size: int, n: int) -> None:
+    """To the bit, so that no library may add them in an order of its own."""
+    field = ReceptiveField(size, 1, 0, (48, 48))
+    rng = np.random.default_rng(6)
+    inputs = rng.integers(0, 256, (9, 48, 48, 3), dtype=np.uint8)
+    neuron = Neuron(rng.integers(0, 9, n), rng.integers(0, 49 - size, (n, 2)), np.linspace(1, 0.7, n))
+    total = np.zeros((size, size, 3))
+    for row, (y, x), w in zip(neuron.rows.tolist(), neuron.origins.tolist(), neuron.weights.tolist(), strict=True):
+        total += w * inputs[row, y : y + size, x : x + size]
+    got = neuron.feature(CropCutter(inputs, field, 48))
+    np.testing.assert_array_equal(got.feature, total / (255.0 * n))
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, size=st.sampled_from([3, 17, 20, 24]), max_size=st.sampled_from([6, 10, 40]))
-def test_a_neuron_is_the_same_to_the_bit_in_any_company_and_any_order(seed: int, size: int, max_size: int) -> None:
+def test_other_neurons_and_sizes_of_the_same_cutter_change_no_bit(seed: int, size: int, max_size: int) -> None:
     field = ReceptiveField(size, 1, 0, (22, 24))
-    inputs, rows, origins, weights = chunk(seed, field, neurons=4)
-    together = list(neuron_features(inputs, rows, origins, weights, field, max_size=max_size))
-    shuffled = np.random.default_rng(seed).permutation(rows.shape[1])
-    for i, expected in enumerate(together):
-        orders = (slice(None), shuffled)
-        alone = [(rows[i : i + 1, o], origins[i : i + 1, o], weights[i : i + 1, o]) for o in orders]
-        for of_neuron in alone:
-            (got,) = neuron_features(inputs, *of_neuron, field, max_size=max_size)
-            np.testing.assert_array_equal(got.feature, expected.feature)
-            np.testing.assert_array_equal(got.sigma, expected.sigma)
-            np.testing.assert_array_equal(got.count, expected.count)
+    inputs, neurons = random_neurons(seed, field, neurons=4)
+    shared = CropCutter(inputs, field, 7, max_size)
+    for neuron in neurons:
+        assert_same(neuron.feature(shared, size=1), neuron.feature(CropCutter(inputs, field, max_size)))
 
 
-def test_whole_inputs_past_those_kept_are_reduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raysel.neurons.crops._KEPT_BYTES", 5 * 10 * 10 * 3 * 2)
+def test_bands_of_a_large_crop_are_parts_of_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = ReceptiveField(24, 1, 0, (22, 26))
+    inputs, (neuron,) = random_neurons(2, field, neurons=1, n=30)
+    in_one_band = neuron.feature(CropCutter(inputs, field, 12))
+    monkeypatch.setattr("raysel.neurons.crops._BAND_VALUES", 1)
+    assert_same(neuron.feature(CropCutter(inputs, field, 12)), in_one_band)
+
+
+def test_whole_inputs_that_left_the_cache_are_reduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raysel.neurons.crops._CACHE_BYTES", 3 * 10 * 10 * 3 * 2)
     field = ReceptiveField(99, 1, 0, (20, 20))
-    inputs, *per_neuron = chunk(11, field, neurons=6, n=4, images=9)
-    features = neuron_features(inputs, *per_neuron, field, max_size=10)
-    for got, of_neuron in zip(features, zip(*per_neuron, strict=True), strict=True):
-        assert_plain(got, plain(inputs, *of_neuron, field, 10))
+    inputs, neurons = random_neurons(11, field, neurons=6, images=9)
+    cutter = CropCutter(inputs, field, 10)
+    for neuron in neurons:
+        assert_close(neuron.feature(cutter), neuron.expected(inputs, field, 10))
 
 
-def test_equal_crops_have_no_deviation_and_are_the_feature() -> None:
-    field = ReceptiveField(5, 1, 0, (5, 5))
-    inputs = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3), dtype=np.uint8)
-    rows, origins, weights = np.zeros((1, 9), dtype=int), np.zeros((1, 9, 2), dtype=int), np.ones((1, 9))
-    (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=5)
-    np.testing.assert_array_equal(got.sigma, np.zeros((5, 5)))
-    np.testing.assert_allclose(got.feature, inputs[0] / 255, rtol=0, atol=1e-15)
+@pytest.mark.parametrize(("origin", "exact"), [((0, 0), True), ((-2, 1), False)])
+def test_equal_crops_are_the_feature_and_have_no_deviation(origin: tuple[int, int], exact: bool) -> None:
+    """Exactly none, or for means of parts of blocks none that is visible in a picture."""
+    field = ReceptiveField(9, 1, 0, (12, 12))
+    inputs = np.random.default_rng(0).integers(0, 256, (1, 12, 12, 3), dtype=np.uint8)
+    neuron = Neuron(np.zeros(100, int), np.tile(origin, (100, 1)), np.ones(100))
+    got = neuron.feature(CropCutter(inputs, field, 3))
+    pixels, _ = reference.reduce(reference.crop(inputs[0], origin, (9, 9)), 3)
+    np.testing.assert_allclose(got.feature, pixels, rtol=0, atol=1e-13)
+    assert got.sigma.max() <= (0.0 if exact else 1e-7)
 
 
 def test_pixels_that_no_crop_shows_are_zero() -> None:
     field = ReceptiveField(4, 1, -2, (6, 6))
     inputs = np.full((1, 6, 6, 3), 255, dtype=np.uint8)
-    rows, weights = np.zeros((1, 2), dtype=int), np.array([[1.0, 0.8]])
-    origins = field.origins(np.zeros((1, 2), dtype=int), 6)  # the corner: a quarter of the crop shows
-    (hidden,) = neuron_features(inputs, rows, origins, weights, field, max_size=4)
-    assert hidden.count.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
-    assert not hidden.feature[0].any()
-    np.testing.assert_allclose(hidden.feature[3, 3], [0.9, 0.9, 0.9])
-    np.testing.assert_allclose(hidden.sigma, 0, atol=1e-9)
-
-
-def test_a_dead_neuron_has_an_empty_feature() -> None:
-    field = ReceptiveField(3, 1, 0, (8, 8))
-    rows, origins, weights = np.full((1, 4), -1), np.zeros((1, 4, 2), dtype=int), np.zeros((1, 4))
-    inputs = np.zeros((1, 8, 8, 3), dtype=np.uint8)
-    (got,) = neuron_features(inputs, rows, origins, weights, field, max_size=8)
-    assert not got.feature.any()
-    assert not got.count.any()
-    assert got.sigma.shape == (3, 3)
+    origins = field.origins(np.zeros(2, dtype=int), 6)  # the corner: a quarter of the crop is visible
+    got = Neuron(np.zeros(2, int), origins, np.array([1.0, 0.8])).feature(CropCutter(inputs, field, 4))
+    assert got.count.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
+    for channel in range(3):
+        np.testing.assert_allclose(got.feature[:, :, channel], np.where(got.count, 0.9, 0.0), rtol=0, atol=1e-15)
+    assert not got.sigma.any()
 
 
 @given(size=st.integers(1, 3000), max_size=st.integers(1, 300))

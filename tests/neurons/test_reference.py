@@ -1,4 +1,4 @@
-"""The reference's own foundations, where a slip would hide the same slip in the product."""
+"""Tests of the reference itself: an error in it could hide the same error in the product."""
 
 from __future__ import annotations
 

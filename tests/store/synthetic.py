@@ -69,7 +69,7 @@ class Synthetic:
 def build(
     where: str | Path | Folder, layers: tuple[Layer, ...] = LAYERS, seed: int = 0, published: bool = True
 ) -> Synthetic:
-    """Write an index into `where`, and publish it unless told not to."""
+    """Write an index into `where`, and publish it if `published` is true."""
     folder = where if isinstance(where, Folder) else Folder.at(where)
     rng = np.random.default_rng(seed)
     writer = TableWriter(folder, FINGERPRINT)

@@ -92,8 +92,8 @@ def test_bounds_are_inclusive_in_single_precision_too() -> None:
 @pytest.mark.parametrize(
     ("conditions", "line"),
     [
-        ({"layer": "featurs.*"}, "no layer 'featurs.*' in this index; similar: features."),
-        ({"sort": "color_selectivty"}, "no column 'color_selectivty' in this index; similar: color_selectivity"),
+        ({"layer": "featurs.*"}, "no layer 'featurs.*' in this index; did you mean features.?"),
+        ({"sort": "color_selectivty"}, "no column 'color_selectivty' in this index; did you mean color_selectivity?"),
         ({"ranges": {"nothing": (0, 1)}}, "no column 'nothing' in this index"),
         ({"ranges": {"label": (0, 1)}}, "column label is not numeric"),
         ({"sort": "classes"}, "column classes holds list"),

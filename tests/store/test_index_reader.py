@@ -165,7 +165,7 @@ def test_only_the_row_groups_that_may_hold_it(made: Synthetic, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("layer", "channel", "line"),
     [
-        ("features.3.sqeeze", 0, "no layer 'features.3.sqeeze' in this index; similar: features.3.squeeze"),
+        ("features.3.sqeeze", 0, "no layer 'features.3.sqeeze' in this index; did you mean features.3.squeeze?"),
         ("xyz", 0, "no layer 'xyz' in this index; it has stem, features.3.squeeze, features.10"),
         ("stem", 70, "layer stem has channels 0 to 69, not 70"),
         ("stem", -1, "layer stem has channels 0 to 69, not -1"),

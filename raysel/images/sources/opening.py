@@ -69,7 +69,9 @@ def _one_file(uri: str, path: str, kind: str, uri_column: str | None, label_colu
             return open_table(uri, uri_column, label_column)
         kind = "parquet"
     if suffix not in ("tar", "parquet"):
-        raise RayselError(f"{redact_uri(uri)} is not a .tar, .parquet or .csv file: give the folder that contains it")
+        raise RayselError(
+            f"{redact_uri(uri)} is one file, but not .tar, .parquet, .csv or .tsv: give the folder that contains it"
+        )
     folder, name = split_uri(uri)
     return _shards(uri, folder, glob.escape(name), kind, suffix)
 

@@ -26,7 +26,7 @@ class ImageColumns:
     """Column with their paths, if there is one."""
     label: str | None
     names: tuple[str, ...] | None
-    """Label of each class number, if the schema declares them; a number without a name is no label."""
+    """Label of each class number, if the schema declares them; a number without a name is not a label."""
 
 
 def image_columns(schema: pa.Schema) -> ImageColumns | None:

@@ -35,7 +35,7 @@ class Members:
     """What a tar's headers have shown so far."""
 
     folder: str = ""
-    """Of an inner tar: prefix of its keys, and label of its images that have none."""
+    """For an inner tar: the prefix of its keys, and the label of its images that have none."""
     tars: list[TarRange] = field(default_factory=list)
     images: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     """key, extension, member name, offset, length"""

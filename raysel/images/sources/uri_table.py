@@ -32,7 +32,7 @@ class UriTableSource:
     """
 
     uri: str
-    """Of the table."""
+    """URI of the table."""
     uri_column: str
     label_column: str | None
     kind: ClassVar[str] = "table"

@@ -120,7 +120,7 @@ _IN_PLACE_OPERATORS: dict[Any, str] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation: its canonical name, and its arguments by name, as values where known and as nodes for tensors."""
+    """An operation with its canonical name and its arguments by name: values if they are known, nodes for tensors."""
 
     name: str
     arguments: dict[str, Any]

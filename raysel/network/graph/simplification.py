@@ -27,7 +27,7 @@ _IN_PLACE_FUNCTIONS = (
 
 
 def simplify(module: nn.Module, graph: fx.Graph, operations: Operations) -> None:
-    """Folds operations into convolutions where nothing else, such as a tap, uses the tensors between them.
+    """Folds operations into convolutions if nothing else, such as a tap, uses the tensors between them.
 
     Args:
         module: owns the weights; folded convolutions are added to it.
@@ -154,7 +154,7 @@ def _scale(conv: nn.Conv2d, norm: Any) -> None:
 
 
 def _work_in_place(module: nn.Module, node: fx.Node) -> None:
-    """Lets an activation write over its input, which nothing else uses."""
+    """Makes an activation write over its input, which nothing else uses."""
     if node.op == "call_module":
         activation: Any = module.get_submodule(str(node.target))
         if type(activation) in _IN_PLACE_MODULES and not activation.inplace:

@@ -73,7 +73,7 @@ class AverageImage(nn.Module):
 def build(
     layers: list[Struct], preprocessing: Preprocessing, average_image: Floats | None, source: str
 ) -> nn.Sequential:
-    """The layers as modules with the file's own names and weights, behind the average image if there is one.
+    """The layers as modules with the file's own names and weights, after the average image if there is one.
 
     Args:
         layers: in order.
@@ -111,14 +111,14 @@ def numbers(struct: Struct, field: str, default: float) -> list[float]:
 
 
 def _output_shape(modules: dict[str, nn.Module], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of one image behind `modules`, without the batch; computes no values."""
+    """Shape of the output for one image, without the batch; computes no values."""
     sequence = nn.Sequential(*modules.values())
     weights = {name: weight.to("meta") for name, weight in sequence.state_dict().items()}
     return torch.func.functional_call(sequence, weights, torch.zeros(1, *shape, device="meta")).shape[1:]
 
 
 def _modules(layer: Struct, name: str, channels: int, size: tuple[int, int]) -> dict[str, nn.Module]:
-    """The modules of a layer behind a map of this size; empty for layers that only training needs, and softmax."""
+    """The modules of a layer that gets a map of this size; empty for softmax and for layers that only train."""
     kind = str(layer.get("type", ""))
     if kind in ("softmax", "softmaxloss", "loss", "dropout"):
         return {}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from raysel.config import DeriveConfig
 from raysel.images import ImagesList
 from raysel.network import Tap
-from raysel.neurons import NeuronFeature, Rankings, contact_sheets, neuron_features
+from raysel.neurons import CropCutter, Rankings, contact_sheet, neuron_feature
 from raysel.pipeline.derive.inputs import Cost, Inputs
 from raysel.selectivity import Evidence, measure, null_values
 from raysel.store import FEATURES, SHEETS, feature_row, neurons_schema, sheet_row
@@ -71,47 +71,43 @@ class Chunk:
 
 def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig) -> tuple[pa.Table, Cost]:
     """All that is derived of the chunk's neurons (`chunk_schema`), and what it cost."""
-    pixels, rows, cost = inputs.gather(chunk.images())
+    ids = chunk.images()
+    pixels, rows, cost = inputs.gather(ids)
     started = time.thread_time()
-    most, field = rows.shape[1], chunk.tap.receptive_field
-    origins = field.origins(chunk.rankings.positions[:, :most], chunk.tap.map_size[1])
-    weights = chunk.rankings.relative_activations[:, :most]
-    made = neuron_features(pixels, rows, origins, weights, field, max_size=config.feature_max_size)
-    shown = contact_sheets(pixels, rows, origins, field, crop_size=config.sheet_crop_size)
+    field, rankings = chunk.tap.receptive_field, chunk.rankings
+    origins = field.origins(rankings.positions[:, : ids.shape[1]], chunk.tap.map_size[1])
+    weights, activations = rankings.relative_activations, rankings.activations
+    cutter = CropCutter(pixels, field, config.feature_max_size, config.sheet_crop_size)
     neurons = []
-    for neuron, (feature, sheet) in enumerate(zip(made, shown, strict=True)):
-        n, channel = int(chunk.n[neuron]), chunk.first_channel + neuron
-        if sheet is None:
-            neurons.append(_neuron_row(chunk, neuron) | null_values() | {FEATURE: None, SHEET: None})
+    for neuron, n in enumerate(chunk.n.tolist()):
+        row, channel = _neuron_row(chunk, neuron, activations[neuron]), chunk.first_channel + neuron
+        if not n:
+            neurons.append(row | null_values() | {FEATURE: None, SHEET: None})
             continue
-        evidence = _evidence(feature, weights[neuron, :n], chunk.rankings.ids[neuron, :n], labels, config)
+        for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n])
+        made = neuron_feature(for_feature, weights[neuron, :n])
+        evidence = Evidence(
+            feature=made.feature,
+            count=made.count,
+            sigma=made.sigma,
+            weights=weights[neuron, :n],
+            labels=labels.numbers[ids[neuron, :n]],
+            class_labels=labels.classes,
+            class_sizes=labels.sizes,
+            derive=config,
+        )
         pictures = {
-            FEATURE: feature_row(channel, feature.feature, feature.count),
-            SHEET: sheet_row(channel, sheet, n),
+            FEATURE: feature_row(channel, made.feature, made.count),
+            SHEET: sheet_row(channel, contact_sheet(for_sheet), n),
         }
-        neurons.append(_neuron_row(chunk, neuron) | measure(evidence) | pictures)
+        neurons.append(row | measure(evidence) | pictures)
     cost.kernel_s = time.thread_time() - started
     return pa.Table.from_pylist(neurons, schema=chunk_schema()), cost
 
 
-def _evidence(
-    made: NeuronFeature, weights: NDArray[np.float64], ids: NDArray[np.int64], labels: Labels, config: DeriveConfig
-) -> Evidence:
-    return Evidence(
-        feature=made.feature,
-        count=made.count,
-        sigma=made.sigma,
-        weights=weights,
-        labels=labels.numbers[ids],
-        class_labels=labels.classes,
-        class_sizes=labels.sizes,
-        derive=config,
-    )
-
-
-def _neuron_row(chunk: Chunk, neuron: int) -> dict[str, Any]:
+def _neuron_row(chunk: Chunk, neuron: int, activations: NDArray[np.float32]) -> dict[str, Any]:
+    """The columns that do not depend on pixels or labels, from the neuron's activations in rank order, 0 at the end."""
     tap, field = chunk.tap, chunk.tap.receptive_field
-    activations = chunk.rankings.activations[neuron]
     dead = not chunk.n[neuron]
     return {
         "layer": tap.layer,

@@ -18,6 +18,8 @@ CHECK_EVERY_S = 1.0
 
 T = TypeVar("T")
 
+_CANCEL_S = 10
+
 
 @dataclass(frozen=True)
 class TaskRunner:
@@ -34,16 +36,21 @@ class TaskRunner:
     def results(self, waiting: deque[T], start: Callable[[T], ray.ObjectRef]) -> Iterator[tuple[T, Any]]:
         """Start what is in `waiting`, or is added to it meanwhile, and yield each with its task's result as it ends.
 
+        If a task fails, or the caller takes no more results, the other tasks are canceled.
+
         Raises:
             RayselError: no task ended for ``no_progress_timeout_s``, or the disk of a local Ray is full.
         """
         running: dict[ray.ObjectRef, T] = {}
-        while waiting or running:
-            while waiting and len(running) < _in_flight():
-                job = waiting.popleft()
-                running[start(job)] = job
-            for ref in self._ended(list(running)):
-                yield running.pop(ref), ray.get(ref)
+        try:
+            while waiting or running:
+                while waiting and len(running) < _in_flight():
+                    job = waiting.popleft()
+                    running[start(job)] = job
+                for ref in self._ended(list(running)):
+                    yield running.pop(ref), ray.get(ref)
+        finally:
+            _cancel(list(running))
 
     def _ended(self, running: list[ray.ObjectRef]) -> list[ray.ObjectRef]:
         limit, began = self.config.no_progress_timeout_s, time.monotonic()
@@ -57,6 +64,14 @@ class TaskRunner:
                     f"no task of derive ended for {limit} s (no_progress_timeout_s): "
                     "look at the cluster, then run again to resume"
                 )
+
+
+def _cancel(running: list[ray.ObjectRef]) -> None:
+    """Cancel tasks, and wait until they have cleaned up: they write no files when the run has ended."""
+    for ref in running:
+        ray.cancel(ref)
+    if running:
+        ray.wait(running, num_returns=len(running), timeout=_CANCEL_S)
 
 
 def _in_flight() -> int:

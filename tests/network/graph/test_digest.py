@@ -1,4 +1,4 @@
-"""Networks of the same weights that compute other things must not pass for each other."""
+"""Networks with the same weights that compute different things have different digests."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def digests(network: str = FACTORY, layers: tuple[str, ...] = ("*",), **argument
     ],
 )
 def test_another_operation_or_setting(change: dict[str, Any]) -> None:
-    """The second layer sees the whole image, so that its field and its map tell nothing."""
+    """The second layer sees the whole image, so that its field and its map stay the same."""
     weights, graph = digests()
     other_weights, other_graph = digests(**change)
     assert other_weights == weights
     assert other_graph != graph
 
 
-def test_the_same_in_every_process_and_whatever_follows_the_last_tap() -> None:
+def test_the_same_in_every_process_and_for_any_operations_after_the_last_tap() -> None:
     code = (
         "from tests.network.graph.test_digest import digests; "
         "print(*digests(), *digests('tests.network.small:ByValue'), *digests('tests.network.small:ByShape'))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     ours = (*digests(), *digests("tests.network.small:ByValue"), *digests("tests.network.small:ByShape"))
-    assert told.stdout.split() == list(ours)
+    assert done.stdout.split() == list(ours)
     assert digests(layers=("first",), twice=True) == digests(layers=("first",))
 
 

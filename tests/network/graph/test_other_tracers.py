@@ -20,7 +20,7 @@ BY_SHAPE = NetworkConfig(network="tests.network.small:ByShape")
 BY_VALUE = NetworkConfig(network="tests.network.small:ByValue")
 
 
-def test_code_that_decides_by_shape_is_exported() -> None:
+def test_code_that_depends_on_shapes_is_exported() -> None:
     network = load(BY_SHAPE)
     assert [(tap.layer, tap.reading) for tap in network.taps] == [
         ("a", "batch norm + relu"),
@@ -41,7 +41,7 @@ def test_code_that_decides_by_shape_is_exported() -> None:
     assert rows[1] - rows[0] + 1 == field.size
 
 
-def test_code_that_decides_by_value_is_hooked() -> None:
+def test_code_that_depends_on_values_is_hooked() -> None:
     network = load(BY_VALUE)
     assert [tap.layer for tap in network.taps] == ["a", "b"]
     for tap in network.taps:
@@ -54,7 +54,7 @@ def test_code_that_decides_by_value_is_hooked() -> None:
         assert_close(actual[layer], expected[layer])
 
 
-def test_a_hooked_network_stops_behind_its_last_tap() -> None:
+def test_a_hooked_network_stops_after_its_last_tap() -> None:
     network = load(NetworkConfig(network=BY_VALUE.network, layers=("a",)))
     with CountedOperations() as operations:
         network.run(pixels(network, 1), lambda k, map_: None)
@@ -80,7 +80,7 @@ def test_exported_programs(tmp_path: Path, fixed: int | None) -> None:
     assert_close(maps(network, images)["a"], relu(expected["norm"]))
 
 
-def test_files_that_are_no_programs(tmp_path: Path) -> None:
+def test_files_without_a_program(tmp_path: Path) -> None:
     (tmp_path / "no.pt2").write_bytes(b"nothing of the kind")
     with pytest.raises(RayselError, match=r"no.pt2 is not a torch.export program"):
         load(NetworkConfig(network=str(tmp_path / "no.pt2"), unsafe_pickle=True))
@@ -88,8 +88,7 @@ def test_files_that_are_no_programs(tmp_path: Path) -> None:
         load(NetworkConfig(network=str(tmp_path / "none.pt2")))
 
 
-def test_efficientnet_with_swish_written_as_its_own_function() -> None:
-    """`MemoryEfficientSwish` is an autograd function of the package."""
+def test_efficientnet_with_swish_as_an_autograd_function() -> None:
     config = NetworkConfig(
         network="efficientnet_lite_pytorch:EfficientNet.from_name",
         network_args={"model_name": "efficientnet-b0"},

@@ -1,4 +1,4 @@
-"""VGG-F, VGG-M and VGG-S against a forward written from the formulas, in float64 with numpy."""
+"""VGG-F, VGG-M and VGG-S against a forward with the formulas in float64 with numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.network.maps import maps, pixels
 Map = NDArray[np.float64]
 
 # Chatfield et al. 2014, table 1, and MatConvNet's cnn_imagenet_init.m: kernel, stride, padding on all sides,
-# normalised, then pooling's kernel, stride and padding at the bottom and right.
+# normalized, then pooling's kernel, stride and padding at the bottom and right.
 ARCHITECTURES: dict[str, list[tuple[int, int, int, bool, tuple[int, int, int] | None]]] = {
     "vgg-f": [
         (11, 4, 0, True, (3, 2, 1)),
@@ -86,8 +86,8 @@ def test_forward(name: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (3, 0.75), (1, 0.5), (7, 1.0)])
-def test_channel_normalization_where_it_matters(size: int, beta: float) -> None:
-    """Large values, so that the sum outweighs kappa."""
+def test_channel_normalization_of_large_values(size: int, beta: float) -> None:
+    """The sum outweighs kappa."""
     x = np.random.default_rng(0).normal(scale=300, size=(9, 4, 5))
     half = (size - 1) // 2
     expected = np.stack(

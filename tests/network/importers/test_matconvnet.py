@@ -1,4 +1,4 @@
-"""MatConvNet files of the authors' structure, written here, against the same network in torch."""
+"""MatConvNet files with the authors' structure against the same networks in torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = {"fc6": 7, "fc7": 5, "classes": 4}
 
 
 def reference(name: str) -> dict[str, torch.Tensor]:
-    """Weights of the built-in network, untrained, with a small fully connected part."""
+    """Random weights of the built-in network with small fully connected layers."""
     config = NetworkConfig(network=f"chatfield:{name}", weights="random", network_args=SMALL)
     return import_network(config).module.state_dict()
 
@@ -37,7 +37,7 @@ def cell(items: list[Any]) -> np.ndarray:
 
 
 def mat_layers(name: str, weights: dict[str, torch.Tensor], new: bool) -> list[dict[str, Any]]:
-    """The layers as MatConvNet keeps them, weights as [rows, columns, channels, outputs]."""
+    """The layers in MatConvNet's layout, weights as [rows, columns, channels, outputs]."""
     layers: list[dict[str, Any]] = []
 
     def conv(layer: str, weight: torch.Tensor, stride: int, padding: int) -> None:
@@ -146,7 +146,7 @@ def test_matconvnet_groups_and_uneven_padding(tmp_path: Path) -> None:
     assert_close(maps(network, images)["b"], x)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_without_a_network(tmp_path: Path) -> None:
     with pytest.raises(RayselError, match=r"no network at .*x\.mat"):
         load(NetworkConfig(network=str(tmp_path / "x.mat")))
     (tmp_path / "x.mat").write_bytes(b"\xff\xfe nothing of the kind")

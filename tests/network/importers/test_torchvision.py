@@ -1,8 +1,9 @@
-"""Every convolutional classification network of torchvision builds, traces and is tapped at all its convolutions."""
+"""All convolutional classification networks of torchvision are traced, and tapped at all their convolutions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from raysel.network.taps import find_tap_points
 from tests.network.maps import assert_close, maps, pixels, plain
 from tests.network.receptive_field.gradient import Probe, expected_interval, positive
 
-# Family: its smallest network, and whether its blocks squeeze and excite: from there on fields are the whole image.
+# Family: its smallest network, and whether squeeze-and-excitation makes the later fields the whole image.
 FAMILIES = {
     "alexnet": ("alexnet", False),
     "convnext": ("convnext_tiny", False),
@@ -55,7 +56,7 @@ def test_no_family_is_missing() -> None:
 
 
 def without_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules get weights that have shapes and nothing else."""
+    """Gives modules weights without values."""
 
     def on_meta(register: Any) -> Any:
         def register_on_meta(self: nn.Module, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
@@ -69,7 +70,7 @@ def without_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_taps_and_fields(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_values(monkeypatch)  # some of these networks have gigabytes of them
+    without_values(monkeypatch)  # some networks have gigabytes of weights
     module = torchvision_networks.build(name, {}, None)
     size = torchvision_networks.preprocessing(name, None).input_size
     traced = trace(module, size)
@@ -109,7 +110,7 @@ def test_fields_in_the_literature(name: str, layer: str, size: int) -> None:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A family's smallest network as raysel has it, and as torchvision does."""
+    """A family's smallest network in raysel and in torchvision."""
 
     network: Network
     module: nn.Module
@@ -117,7 +118,7 @@ class Loaded:
 
 @pytest.fixture(scope="module", params=[name for name, _ in FAMILIES.values() if name != "maxvit_t"])
 def loaded(request: pytest.FixtureRequest) -> Loaded:
-    """Untrained, on 96 x 96 pixels; without the fully connected end, which no test looks at."""
+    """Untrained, for 96 x 96 pixels, without the fully connected layers, which these tests do not need."""
     preprocessing = Preprocessing(resize=(96, 96), crop=None)
     config = NetworkConfig(
         network=f"torchvision:{request.param}", weights="random", preprocessing=preprocessing, tap="convolution"
@@ -153,3 +154,48 @@ def test_maps_against_a_plain_forward(loaded: Loaded) -> None:
     for layer, actual in maps(network, images).items():
         assert torch.isfinite(actual).all()
         assert_close(actual, expected[layer])
+
+
+@pytest.mark.parametrize(
+    ("name", "resize", "crop", "interpolation"),
+    [
+        ("squeezenet1_1", 256, 224, "bilinear"),
+        ("resnet50", 232, 224, "bilinear"),  # its default weights, IMAGENET1K_V2
+        ("inception_v3", 342, 299, "bilinear"),
+        ("efficientnet_b0", 256, 224, "bicubic"),
+    ],
+)
+def test_preprocessing_of_torchvision(name: str, resize: int, crop: int, interpolation: Any) -> None:
+    preprocessing = import_network(NetworkConfig(network=f"torchvision:{name}", weights="random")).preprocessing
+    assert preprocessing == Preprocessing(resize=resize, crop=(crop, crop), interpolation=interpolation)
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_googlenet_as_published(tmp_path: Path, heads: bool) -> None:
+    """The published file has auxiliary heads, and its network was trained on another range of input."""
+    from torchvision import models
+
+    module = models.googlenet(weights=None, aux_logits=heads, init_weights=False)
+    torch.save(module.state_dict(), tmp_path / "w.pth")
+    config = NetworkConfig(network="torchvision:googlenet", weights=str(tmp_path / "w.pth"))
+    loaded_module: Any = import_network(config).module
+    assert loaded_module.transform_input
+    assert loaded_module.aux_logits == heads
+
+
+def test_old_densenet_files(tmp_path: Path) -> None:
+    from torchvision import models
+
+    new = models.densenet121(weights=None).state_dict()
+    old = {}
+    for key, tensor in new.items():
+        for part in ("norm1", "conv1", "norm2", "conv2"):
+            if "denselayer" in key:
+                key = key.replace(f".{part}.", f".{part[:-1]}.{part[-1]}.")
+        old[key] = tensor
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "w.pth")
+    module = import_network(NetworkConfig(network="torchvision:densenet121", weights=str(tmp_path / "w.pth"))).module
+    read = module.state_dict()
+    assert read.keys() == new.keys()
+    assert all(torch.equal(read[key], new[key]) for key in new)

@@ -1,4 +1,4 @@
-"""What a position really sees: the input's gradient, in a network made linear and positive."""
+"""What a position sees, from the input's gradient in a network that is made linear and positive."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import nn
 from raysel.network import Tap
 
 _PASSED = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LocalResponseNorm)
-_PASSED_BY_NAME = ("ChannelNormalization", "LayerNorm", "LayerNorm2d")  # each position for itself
+_PASSED_BY_NAME = ("ChannelNormalization", "LayerNorm", "LayerNorm2d")  # work on each position separately
 
 
 class Gate(nn.Module):
-    """For a sigmoid: bounded, but with a gradient that never vanishes in float64."""
+    """Replaces a sigmoid: bounded, but with a gradient that never vanishes in float64."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x / (1 + x)
 
 
 def positive(module: nn.Module) -> nn.Module:
-    """A copy in float64 with positive weights, average pooling for max pooling, and nothing that could saturate."""
+    """A copy in float64 with positive weights, average pooling for max pooling, and nothing that saturates."""
     module = copy.deepcopy(module).double().eval()
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
@@ -53,7 +53,7 @@ class Probe:
         module(self._image)
 
     def seen(self, layer: str, row: int, column: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """First and last row, first and last column of the input that it sees; None if it sees padding only."""
+        """First and last row, first and last column of the input that a position sees; None for padding only."""
         (gradient,) = torch.autograd.grad(self._maps[layer][0, :, row, column].sum(), self._image, retain_graph=True)
         touched = gradient[0].abs().sum(dim=0) > 0
         if not touched.any():

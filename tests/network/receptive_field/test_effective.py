@@ -1,4 +1,4 @@
-"""The effective receptive field on networks whose gradient is known."""
+"""Effective receptive fields of networks with known gradients."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_against_the_gradients_of_all_channels() -> None:
     inputs = network.normalize(images).detach().requires_grad_()
     maps = {"conv1": module[:1](inputs), "conv2": module[:5](inputs)}
     for tap, field in zip(network.taps, effective_receptive_fields(network, images), strict=True):
-        centre = maps[tap.layer][:, :, tap.map_size[0] // 2, tap.map_size[1] // 2].sum(dim=0)
+        center = maps[tap.layer][:, :, tap.map_size[0] // 2, tap.map_size[1] // 2].sum(dim=0)
         energy = torch.zeros(224, 224, dtype=torch.float64)
-        for value in centre[:: max(1, len(centre) // 16)]:
+        for value in center[:: max(1, len(center) // 16)]:
             (gradient,) = torch.autograd.grad(value, inputs, retain_graph=True)
             energy += gradient.double().square().sum(dim=(0, 1))
         top, left = (int(np.floor(field.offset + field.stride * (n // 2))) for n in tap.map_size)
@@ -54,12 +54,12 @@ def test_against_the_gradients_of_all_channels() -> None:
         assert field.size <= tap.receptive_field.size
 
 
-def test_squeeze_and_excitation_is_centred_on_the_map() -> None:
+def test_squeeze_and_excitation_is_centered_on_the_map() -> None:
     config = NetworkConfig(network="torchvision:mobilenet_v3_small", weights="random", layers=("features.2.block.0.0",))
     network = load(config)
     assert network.taps[0].receptive_field.whole
     (field,) = effective_receptive_fields(network, pixels(network, 2))
-    assert not field.whole  # the whole image has next to no part in it
+    assert not field.whole  # the whole image has hardly any influence
     assert field.stride == 224 / network.taps[0].map_size[0]
 
 
@@ -69,7 +69,7 @@ def test_fields_of_dead_layers_stay_theoretical() -> None:
 
 
 def test_transposed_convolution_is_bounded() -> None:
-    """Upsampling: fields differ from position to position, so one size bounds them all."""
+    """The size of the field differs between positions, so one size bounds them all."""
     config = NetworkConfig(network="tests.network.small:upsampled")
     network = load(config)
     probe = Probe(positive(import_network(config).module), network.preprocessing.input_size)
@@ -89,7 +89,7 @@ def test_transposed_convolution_is_bounded() -> None:
         assert max(sizes) >= layers[layer].size - 3
 
 
-def test_nothing_of_the_network_changes() -> None:
+def test_the_network_does_not_change() -> None:
     network = load(NetworkConfig(network="tests.network.small:peaked"))
     images = pixels(network, 2)
     before: list[torch.Tensor] = []

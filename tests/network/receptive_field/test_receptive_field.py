@@ -13,14 +13,15 @@ from torch import nn
 from raysel.config import NetworkConfig
 from raysel.network import Network, load
 from raysel.network.importers.registry import import_network
+from tests.network.plans import STEPS
 from tests.network.receptive_field.gradient import Probe, expected_interval, positive
-from tests.network.small import SMALL_END, layer
+from tests.network.small import SMALL_END
 
-BUILD = "tests.network.small:build"
+BUILD = "tests.network.plans:build"
 
 
 def check(network: Network, module: nn.Module, layers: list[str] | None = None) -> None:
-    """At the centre the field is what the gradient says; at the borders the gradient stays within it."""
+    """At the center the field equals the extent of the gradient; at the borders it contains it."""
     probe = Probe(positive(module), network.preprocessing.input_size)
     for tap in network.taps:
         if layers is not None and tap.layer not in layers:
@@ -34,7 +35,7 @@ def check(network: Network, module: nn.Module, layers: list[str] | None = None) 
                 first, last = expected_interval(tap, position, axis)
                 assert first <= seen[axis][0], (tap, row, column)
                 assert seen[axis][1] <= last, (tap, row, column)
-        # At the centre nothing is lost to the border, where the map is large enough to have a centre.
+        # At the center of a large enough map no part of the field is outside of the image.
         if not tap.receptive_field.whole and min(rows, columns) >= 3:
             row, column = rows // 2, columns // 2
             seen = probe.seen(tap.layer, row, column)
@@ -47,7 +48,7 @@ def check(network: Network, module: nn.Module, layers: list[str] | None = None) 
 
 
 @settings(max_examples=40, deadline=None)
-@given(plan=st.lists(layer, min_size=1, max_size=6), height=st.integers(30, 50), width=st.integers(30, 50))
+@given(plan=st.lists(STEPS, min_size=1, max_size=6), height=st.integers(30, 50), width=st.integers(30, 50))
 def test_random_graphs(plan: list[tuple[Any, ...]], height: int, width: int) -> None:
     steps = [["conv", 3, 1, 1, 1, 1], *map(list, plan), ["conv", 3, 1, 1, 1, 1]]
     config = NetworkConfig(network=BUILD, network_args={"plan": steps, "size": [height, width]})
@@ -67,7 +68,7 @@ def test_chatfield(name: str) -> None:
 
 
 def test_vgg_m_as_in_the_paper() -> None:
-    """Fig. 3: 7x7, 27x27, 75x75, 107x107 and 139x139."""
+    """Fig. 3: 7 x 7, 27 x 27, 75 x 75, 107 x 107 and 139 x 139."""
     taps = load(NetworkConfig(network="chatfield:vgg-m", weights="random", network_args=SMALL_END)).taps
     assert [tap.receptive_field.size for tap in taps] == [7, 27, 75, 107, 139]
     assert [tap.channels for tap in taps] == [96, 256, 512, 512, 512]
@@ -82,7 +83,7 @@ def test_squeezenet() -> None:
 
 
 def test_efficientnet_lite() -> None:
-    """Padding as TensorFlow's SAME: more at the bottom and right than at the top and left."""
+    """Padding like TensorFlow's SAME: more at the bottom and right than at the top and left."""
     config = NetworkConfig(
         network="efficientnet_lite_pytorch:EfficientNet.from_name", network_args={"model_name": "efficientnet-lite0"}
     )

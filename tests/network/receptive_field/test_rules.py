@@ -1,4 +1,4 @@
-"""Single operations: what is exact is what the gradient says, what is not known is the whole image as a bound."""
+"""Rules of single operations: exact fields equal the extent of the gradient, unknown ones are the whole image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = (24, 24)
 
 
 class Then(nn.Module):
-    """A 3 x 3 convolution of stride 2, an operation, and a name for what comes out."""
+    """A 3 x 3 convolution of stride 2, an operation, and a named module for its output."""
 
     def __init__(self, operation: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Function(nn.Module):
 
 
 def field_of(module: nn.Module, size: tuple[int, int] = SIZE) -> ReceptiveField:
-    """The field of what `module` returns."""
+    """The field of the module's output."""
     traced = trace(module, size)
     (output,) = (node for node in traced.module.graph.nodes if node.op == "output")
     return TensorReceptiveFields(traced, size).receptive_field(output.all_input_nodes[0])
@@ -81,7 +81,7 @@ def test_exact(name: str) -> None:
 
 
 def _as_mean() -> nn.Module:
-    """torch's mean pooling knows no dilation; a convolution of ones does."""
+    """torch's mean pooling has no dilation; a convolution has."""
     return positive(Then(nn.Conv2d(8, 1, 2, dilation=2)))
 
 
@@ -100,7 +100,7 @@ WHOLE = {
 def test_whole_image(name: str) -> None:
     field = field_of(Then(WHOLE[name]))
     assert field.whole
-    assert field.exact or name == "softmax over space"  # of no two spatial axes, so of no map
+    assert field.exact or name == "softmax over space"  # its output is not a map
 
 
 BOUNDED = {
@@ -136,7 +136,7 @@ RESAMPLED = {
 
 @pytest.mark.parametrize("name", RESAMPLED)
 def test_resampling_is_bounded(name: str) -> None:
-    """Every position sees a part of its square, and no square is far larger than needed."""
+    """Every position sees a part of its square, which is not much larger than needed."""
     module = Then(RESAMPLED[name])
     field = field_of(module)
     assert not field.exact
@@ -165,6 +165,6 @@ def test_different_strides_do_not_fit_a_square_grid() -> None:
 
 
 def test_a_map_of_one_position_keeps_its_field() -> None:
-    """The one window of 20 x 20 reaches over 24 of the 40 columns, and the fully connected layer sees no more."""
+    """The only window of 20 x 20 covers 24 of the 40 columns, and the fully connected layer sees the same."""
     field = field_of(nn.Sequential(nn.Conv2d(3, 4, 5), nn.AvgPool2d(20), nn.Flatten(), nn.Linear(4, 2)), (24, 40))
     assert (field.size, field.offset, field.exact) == (24, 0, True)

@@ -1,0 +1,50 @@
+"""Networks from the user's own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.network import load
+from tests.network.refused import assert_refused
+
+OWN = "tests.network.small:InPlace"
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("no.such.module:make", r"no module 'no'"),
+        ("tests.network.small:nothing", r"module 'tests.network.small' has no function 'nothing'"),
+        ("tests.network.small:fails", r"tests.network.small:fails failed with KeyError: 'no such thing'"),
+        ("tests.network.small:text", r"must return a torch.nn.Module, not str"),
+        ("tests.network.small:bad_preprocessing", r"its preprocessing is wrong at 'resise'"),
+    ],
+)
+def test_factories_that_fail(network: str, message: str) -> None:
+    assert_refused(message, network=network)
+
+
+def test_arguments_that_do_not_fit() -> None:
+    assert_refused("failed with TypeError", network=OWN, network_args={"a": 1})
+
+
+def test_a_module_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_training_script.py").write_text(
+        "import torch.nn as nn\ndef network(width):\n    return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    network = load(NetworkConfig(network="my_training_script:network", network_args={"width": 6}))
+    assert [(tap.layer, tap.channels, tap.reading) for tap in network.taps] == [("0", 6, "relu")]
+    assert network.preprocessing == Preprocessing()
+
+
+def test_preprocessing() -> None:
+    assert load(NetworkConfig(network=OWN)).preprocessing.channel_order == "BGR"
+    assert load(NetworkConfig(network="tests.network.small:gated")).preprocessing.input_size == (16, 16)
+    other = Preprocessing(resize=(30, 40), crop=None)
+    network = load(NetworkConfig(network=OWN, preprocessing=other))
+    assert network.preprocessing == other
+    assert network.taps[0].map_size == (28, 38)

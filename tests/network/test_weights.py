@@ -1,0 +1,167 @@
+"""Weights by path or URI, their digest, and one line for each fault."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError
+from raysel.network import load
+from raysel.network.importers.registry import import_network
+from tests.fault_proxy import fault_proxy
+from tests.network.refused import assert_refused
+from tests.object_store import BUCKET, READER_KEY, READER_SECRET, ObjectStore, uri_of
+
+OWN = "tests.network.small:InPlace"
+
+
+def state(seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return {
+        "conv.weight": torch.randn(5, 3, 3, 3),
+        "conv.bias": torch.randn(5),
+        "head.weight": torch.randn(2, 5),
+        "head.bias": torch.randn(2),
+    }
+
+
+def loaded(weights: Path | str, **settings: Any) -> dict[str, torch.Tensor]:
+    module = import_network(NetworkConfig(network=OWN, weights=str(weights), **settings)).module
+    return module.state_dict()
+
+
+def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    save_file(state(), tmp_path / "w.safetensors")
+    assert_equal(loaded(tmp_path / "w.safetensors"), state())
+    assert_equal(loaded((tmp_path / "w.safetensors").as_uri()), state())
+
+
+@pytest.mark.parametrize("key", [None, "state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+def test_checkpoints(tmp_path: Path, key: str | None, prefix: str) -> None:
+    kept = {prefix + name: tensor for name, tensor in state().items()}
+    checkpoint = kept if key is None else {"epoch": 3, "args": argparse.Namespace(lr=0.1), key: kept}
+    torch.save(checkpoint, tmp_path / "w.pth")
+    assert_equal(loaded(tmp_path / "w.pth"), state())
+
+
+class Trap:
+    """A pickle that creates a folder when it is read."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return os.mkdir, (str(self.marker),)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save({"state_dict": state(), "trap": Trap(tmp_path / "run")}, tmp_path / "w.pth")
+    settings = {"network": OWN, "weights": str(tmp_path / "w.pth")}
+    assert_refused(r"w\.pth is a pickle that runs code.*\.safetensors.*--unsafe-pickle", **settings)
+    assert not (tmp_path / "run").exists()
+    assert_equal(loaded(tmp_path / "w.pth", unsafe_pickle=True), state())
+    assert (tmp_path / "run").exists()
+
+
+def test_a_whole_pickled_module_is_code(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 2, 1))
+    torch.save(module, tmp_path / "w.pth")
+    assert_refused("runs code", network=OWN, weights=str(tmp_path / "w.pth"))
+
+
+def test_weights_that_do_not_fit_name_the_first_keys(tmp_path: Path) -> None:
+    wrong = {name: tensor for name, tensor in state().items() if name != "conv.bias"}
+    wrong |= {"head.weight": torch.zeros(2, 7)} | {f"extra{k}": torch.zeros(1) for k in range(5)}
+    save_file(wrong, tmp_path / "w.safetensors")
+    assert_refused(
+        r"do not fit the network: 1 missing: conv\.bias; 5 unexpected: extra0, extra1, extra2, \.\.\.; "
+        r"1 of another shape: head\.weight \[2, 7\] instead of \[2, 5\]",
+        network=OWN,
+        weights=str(tmp_path / "w.safetensors"),
+    )
+
+
+def test_files_without_weights(tmp_path: Path) -> None:
+    assert_refused(r"no weights .*\.safetensors.* at nowhere\.pth", network=OWN, weights="nowhere.pth")
+    for name in ("w.safetensors", "w.pth"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        assert_refused(rf"{name} ", network=OWN, weights=str(tmp_path / name))
+    torch.save({"epoch": 3}, tmp_path / "w.pth")
+    assert_refused("does not contain a state dict", network=OWN, weights=str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_without_a_tensor(tmp_path: Path, name: str) -> None:
+    save_file({}, tmp_path / "w.safetensors")
+    torch.save({}, tmp_path / "w.pth")
+    assert_refused(rf"{name} does not contain a state dict", network=OWN, weights=str(tmp_path / name))
+    torch.save({"state_dict": {}}, tmp_path / "w.pth")
+    assert_refused(rf"{name} does not contain a state dict", network=OWN, weights=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp", "gs"])
+def test_secrets_of_a_uri_are_not_shown(scheme: str) -> None:
+    uri = f"{scheme}://key:verysecret@host/w.safetensors?token=hidden"
+    small = {"resize": (12, 20), "crop": None}
+    for settings in ({"weights": uri}, {"preprocessing": Preprocessing(average_image=uri, **small)}):
+        with pytest.raises(RayselError, match=f"{scheme}://host/w.safetensors: ") as raised:
+            load(NetworkConfig(network=OWN, **settings))
+        assert not any(secret in str(raised.value) for secret in ("key", "verysecret", "hidden", "\n"))
+        assert scheme == "gs" or "raysel reads local paths and s3://" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_in_a_bucket_survive_faults(s3: ObjectStore, tmp_path: Path, name: str) -> None:
+    save_file(state(), tmp_path / "w.safetensors")
+    torch.save(state(), tmp_path / "w.pth")
+    s3.upload(tmp_path, "weights")
+    with fault_proxy(s3.endpoint) as proxy:
+        fault = proxy.inject("slow down", "GET", f"/{name}", times=2)
+        host = proxy.endpoint.removeprefix("http://")
+        uri = f"s3://{BUCKET}/weights/{name}?scheme=http&endpoint_override={host}&retry_for=30"
+        assert_equal(loaded(uri), state())
+    assert fault.done == 2
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (uri_of("w.safetensors", endpoint="http://127.0.0.1:9"), "cannot be reached"),
+        (uri_of("w.safetensors", secret="wrong-secret"), "the secret key is wrong"),
+        (
+            uri_of("w.safetensors", key=READER_KEY, secret=READER_SECRET),
+            f"no weights .* at s3://{BUCKET}/w.safetensors",
+        ),
+    ],
+)
+def test_weights_that_cannot_be_reached_are_reported_at_once(s3: ObjectStore, uri: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(RayselError, match=said) as raised:
+        load(NetworkConfig(network=OWN, weights=uri))
+    assert time.monotonic() - started < 10
+    assert not any(secret in str(raised.value) for secret in ("wrong-secret", READER_SECRET, "test1234"))
+
+
+def test_digest_is_of_names_types_shapes_and_bytes(tmp_path: Path) -> None:
+    save_file(state(), tmp_path / "w.safetensors")
+    expected = hashlib.sha256()
+    for name, tensor in sorted(state().items()):
+        expected.update(f"{name} torch.float32 {list(tensor.shape)}\n".encode() + tensor.numpy().tobytes())
+    network = load(NetworkConfig(network=OWN, weights=str(tmp_path / "w.safetensors"), layers=("conv",)))
+    assert network.weights_digest == expected.hexdigest()
