@@ -1,4 +1,4 @@
-"""``python -m tests.chaos --minutes 30 --seed S``: soaks one after the other, 30 faults each, until the time is up."""
+"""``python -m tests.chaos --minutes 30 --seed S``: soaks of 30 faults each, one after another, until the time is up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.cluster import one_machine  # before Ray: its settings
+from tests.chaos.cluster import one_machine  # sets the environment, so it comes before Ray
 from tests.chaos.runs import Undisturbed, fragile_run
 from tests.chaos.soak import soak
 from tests.pipeline.corpus import as_folder, corpus
@@ -18,7 +18,7 @@ FAULTS = 30
 
 
 def main() -> None:
-    """Ends with status 0, or with the fault and its seed."""
+    """Exit with status 0, or with a traceback after the failing seed."""
     options = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     options.add_argument("--minutes", type=float, default=10)
     options.add_argument("--seed", type=int, default=int(time.time()) % 100_000)

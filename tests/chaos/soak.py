@@ -1,4 +1,4 @@
-"""Random faults, drawn from a seed: workers die and the driver is killed, again and again, until the index is there."""
+"""Random faults from a seed: workers die and the driver is killed again and again until the index is published."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ from tests.chaos.faults import count, set_fault
 from tests.chaos.runs import Undisturbed, fragile_run
 
 MOST_BETWEEN = {"start": 5, "forward": 5, "actor-decode": 30, "task-decode": 30}
-"""Events at which workers die -> how many of them there are at most from one death to the next."""
+"""Event at which workers die -> most events from one death to the next."""
 DRIVER_LIVES = range(60, 240)
-"""Events in the life of a driver. An undisturbed run has about 450."""
+"""Events after which a driver is killed. An undisturbed run has about 450."""
 LIMIT_S = 280
 
 
 @dataclass
 class Soaked:
-    """What happened."""
+    """Faults that happened."""
 
     workers: int = 0
     """Workers that died."""
     drivers: int = 0
     """Drivers that were killed."""
     rounds: int = 0
-    """Indexes that were made."""
+    """Indexes that were published."""
 
     @property
     def faults(self) -> int:
-        """All of them."""
+        """Deaths of workers and drivers."""
         return self.workers + self.drivers
 
 
 def soak(undisturbed: Undisturbed, root: Path, address: str, seed: int, faults: int) -> Soaked:
-    """Let so many faults happen, over one index or, if it is done before, over several; each must be the undisturbed
-    one."""
+    """Let `faults` faults happen, over as many indexes as it takes; each must equal the undisturbed one."""
     draw, soaked = random.Random(seed), Soaked()
     print(f"soak: seed {seed}, {faults} faults", flush=True)
     while soaked.faults < faults:
@@ -84,7 +83,7 @@ def _one_index(
 
 
 def _arm(place: Path, happened: dict[str, int], draw: random.Random) -> None:
-    """Every kind of worker dies at some event to come."""
+    """Let each kind of worker die at one of its next events."""
     for event in MOST_BETWEEN:
         if not (place / f"{event}.exit").exists():
             set_fault(place, event, "exit", happened.get(event, 0) + draw.randrange(MOST_BETWEEN[event]))

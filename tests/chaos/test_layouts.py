@@ -1,6 +1,6 @@
-"""Without faults: what may not matter does not, to the bit; other shapes of a forward move no more than the last bits.
+"""Without faults: shards, workers and calls do not change the index; the shape of a forward changes only last bits.
 
-Beside `tests/end_to_end/test_layouts.py`, which has one worker, single images a call, a pretended GPU, and a few tars.
+See also `tests/end_to_end/test_layouts.py`: one worker, one image per call, a pretended GPU, a few tars.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tests.pipeline.corpus import Sample, as_tars
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 PLACES = {"images.parquet", "shards.parquet", "quarantine.parquet"}
-"""Tables that tell where images lie."""
+"""Tables with the locations of images."""
 
 
 @pytest.mark.parametrize("shards", [1, 64])
 def test_cut_into_shards_in_another_order(
     shards: int, undisturbed: Undisturbed, samples: dict[str, Sample], faults: Path, tmp_path: Path
 ) -> None:
-    """Ids number the sorted keys, so all but the places of images is the folder's index, to the bit."""
+    """Ids number the sorted keys, so everything but the locations of images equals the folder's index to the bit."""
     order = np.random.default_rng(shards).permutation(len(samples)).tolist()
     images = as_tars(samples, tmp_path / "tars", shards, order)
     manifest = run(fragile_run(tmp_path / "index", images, faults, workers=1, seed=shards)).manifest
@@ -47,7 +47,7 @@ def test_cut_into_shards_in_another_order(
 
 
 def test_four_workers(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """On a Ray that takes this machine for one with four CPUs."""
+    """On a Ray that believes it has four CPUs."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=4)
     said = tmp_path / "said"
     with one_machine(cpus=4) as address, started(typed(config, tmp_path / "run.toml", address), said) as command:
@@ -60,7 +60,7 @@ def test_four_workers(undisturbed: Undisturbed, faults: Path, tmp_path: Path) ->
 def test_other_shapes_of_a_forward(
     batch_size: int, call_images: int, undisturbed: Undisturbed, faults: Path, tmp_path: Path
 ) -> None:
-    """Rankings are equal up to swaps of entries within 1e-5 of a_max (design, sec. 3)."""
+    """Rankings are equal up to swaps of entries within 1e-5 of a_max."""
     shape = {"batch_size": batch_size, "call_images": call_images, "slice_images": 300}
     manifest = run(fragile_run(tmp_path / "index", undisturbed.images, faults, **shape)).manifest
     assert manifest.index_fingerprint != undisturbed.manifest.index_fingerprint, "the shape is named"
@@ -90,8 +90,10 @@ def rankings(out: str | Path, manifest: Any) -> Iterator[tuple[tuple[str, int], 
 
 
 def assert_equal_up_to_swaps(ids: Any, activations: Any, other_ids: Any, other_activations: Any) -> None:
-    """Each rank's activation is the other's within 1e-5 of a_max, and so is each image's; what is in one alone is that
-    near to the last entry."""
+    """Check that activations are equal within 1e-5 of a_max, by rank and by image.
+
+    An image that is in one ranking only must be that close to the last entry.
+    """
     near = 1e-5 * float(other_activations[0])
     assert len(ids) == len(other_ids)
     np.testing.assert_allclose(activations, other_activations, rtol=0, atol=near)

@@ -1,4 +1,4 @@
-"""The object store dies in mid-run and comes back, or is overloaded: shards and index both lie in it."""
+"""The object store of shards and index dies in mid-run and comes back, or is overloaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_store_is_killed_and_comes_back(
     faults: Path,
     tmp_path: Path,
 ) -> None:
-    """Once in scan and once in derive, while workers are in the middle of their work."""
+    """Once in scan and once in derive, while workers are busy."""
     as_tars(samples, tmp_path / "tars", 3)
     images = s3.upload(tmp_path / "tars", "chaos/shards")
     config = fragile_run(f"s3://{BUCKET}/chaos/index", images, faults)
@@ -52,7 +52,7 @@ def test_the_store_is_overloaded_resets_and_stalls(
     faults: Path,
     tmp_path: Path,
 ) -> None:
-    """In plan, scan, derive and publish, again and again; what stalls never ends by itself."""
+    """In plan, scan, derive and publish, several times. A stalled request never ends by itself."""
     as_tars(samples, tmp_path / "tars", 3)
     s3.upload(tmp_path / "tars", "overloaded/shards")
     with fault_proxy(s3.endpoint) as proxy:
@@ -72,7 +72,7 @@ def test_the_store_is_overloaded_resets_and_stalls(
 
 
 def assert_same(out: str, undisturbed: Undisturbed) -> None:
-    """All but the places of images is the undisturbed run's."""
+    """Everything but the locations of images equals the undisturbed run."""
     manifest = read_manifest(Folder.at(out))
     assert_whole(out, manifest)
     mine, theirs = digests(manifest), digests(undisturbed.manifest)

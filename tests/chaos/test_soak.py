@@ -1,4 +1,4 @@
-"""A short soak; a longer one by hand: ``python -m tests.chaos --minutes 30 --seed S``."""
+"""A short soak. For a longer one: ``python -m tests.chaos --minutes 30 --seed S``."""
 
 from __future__ import annotations
 

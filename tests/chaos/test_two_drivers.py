@@ -1,4 +1,4 @@
-"""Two drivers on one index: one computes; the other fails in one line, or finds the index published."""
+"""Two drivers on one index: one computes, the other fails in one line or finds the index published."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def test_two_drivers_at_once(undisturbed: Undisturbed, faults: Path, tmp_path: P
         hold.unlink()
         assert first.wait(240) == 0, (tmp_path / "first").read_text()
     undisturbed.assert_same(config.out)
-    assert undisturbed.decoded(faults) == undisturbed.good, "only one has computed"
+    assert undisturbed.decoded(faults) == undisturbed.good, "only one computed"
     assert not run(config).computed
 
 
-def test_who_was_followed_while_asleep_publishes_nothing(
+def test_a_driver_that_lost_its_lock_unnoticed_publishes_nothing(
     undisturbed: Undisturbed, faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another run has taken the lock unnoticed; it is confirmed right before the manifest is written."""
+    """Another run took the lock over. The lock is confirmed right before the manifest is written."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
     theirs = Holder("run", "far", 1, "another boot", "0", "2026-01-01").encode(0)
     quarantined = publish_module.quarantined
 
-    def followed(*arguments: Any) -> Any:
+    def lose_lock(*arguments: Any) -> Any:
         (tmp_path / "index" / "LOCK").write_bytes(theirs)
         return quarantined(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish_module, "quarantined", followed)
+        patch.setattr(publish_module, "quarantined", lose_lock)
         with pytest.raises(RayselError, match="lost to another run"):
             run(config)
     folder = Folder.at(config.out)
     assert not folder.exists("manifest.json")
     assert folder.read("LOCK") == theirs
-    assert folder.list("runs"), "what is theirs now stays"
+    assert folder.list("runs"), "these files belong to the other run now"
     folder.delete("LOCK")
     run(config)
     undisturbed.assert_same(config.out)
