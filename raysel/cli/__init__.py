@@ -78,7 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (RayselError, CycloptsError) as error:
         if debug:
             traceback.print_exc()
-        print(f"raysel: {' '.join(_message(error).split())}", file=sys.stderr)
+        line = re.sub(r"//[^/\s]*@", "//", " ".join(_message(error).split()))  # without the credentials of a URI
+        print(f"raysel: {line}", file=sys.stderr)
         status = 2
     sys.exit(status)
 
@@ -94,5 +95,4 @@ def _message(error: RayselError | CycloptsError) -> str:
         from raysel.cli.toml import problem
 
         text = problem(argument.tokens[0].keyword or argument.name, error.__cause__)  # type: ignore[arg-type]
-    text = re.sub(r"//[^/\s]*@", "//", text)  # the credentials of a URI
     return f"{text[:1].lower()}{text[1:]} (see {' '.join(['raysel', *(error.command_chain or ()), '--help'])})"
