@@ -78,9 +78,16 @@ def main(arguments: list[str] | None = None) -> None:
     except (RayselError, CycloptsError) as error:
         if debug:
             traceback.print_exc()
-        print(f"raysel: {' '.join(_message(error).split())}", file=sys.stderr)
+        print(f"raysel: {_without_secrets(' '.join(_message(error).split()))}", file=sys.stderr)
         status = 2
     sys.exit(status)
+
+
+def _without_secrets(line: str) -> str:
+    """The line with every URI in it as `redact_uri` shows it."""
+    from raysel.files.paths import redact_uri
+
+    return re.sub(r"\S+://\S+", lambda uri: redact_uri(uri[0]), line)
 
 
 def _message(error: RayselError | CycloptsError) -> str:
@@ -94,7 +101,4 @@ def _message(error: RayselError | CycloptsError) -> str:
         from raysel.cli.toml import problem
 
         text = problem(argument.tokens[0].keyword or argument.name, error.__cause__)  # type: ignore[arg-type]
-    from raysel.files.paths import redact_uri
-
-    text = re.sub(r"\S+://\S+", lambda uri: redact_uri(uri[0]), text)
     return f"{text[:1].lower()}{text[1:]} (see {' '.join(['raysel', *(error.command_chain or ()), '--help'])})"

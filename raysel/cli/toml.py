@@ -80,7 +80,7 @@ def _toml(file: Path) -> dict[str, Any]:
         raise RayselError(f"{file} is not TOML: {error}") from None
 
 
-def _validated(kind: type[T], content: dict[str, Any], file: Path | None) -> T:
+def _validated(kind: type[T], content: dict[str, Any], file: Path) -> T:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:

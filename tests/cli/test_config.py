@@ -60,6 +60,7 @@ def test_the_example_has_every_option_once_with_its_documentation(example: str):
         ("[scan]\nrank_dept = 3\n", "unknown option scan.rank_dept: did you mean rank_depth?"),
         ("[scan]\nrank_depth = 0\n", "scan.rank_depth is 0: it should be greater than 0"),
         ("[scan]\nrank_depth = 'many'\n", "scan.rank_depth is 'many'"),
+        ("[source]\nimages = ['s3://key:secret@bucket']\n", "source.images is ['s3://bucket']"),
     ],
 )
 def test_a_fault_in_a_file_is_one_line(content: str, says: str, tmp_path: Path):
