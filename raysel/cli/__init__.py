@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -72,9 +73,13 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     try:
         status = app([each for each in arguments if each != "--debug"]) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("raysel: interrupted", file=sys.stderr)
         status = _INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     except (RayselError, CycloptsError) as error:
         if debug:
             traceback.print_exc()

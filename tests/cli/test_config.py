@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from raysel.cli.toml import run_config
 from raysel.config import Preprocessing, RunConfig
 from raysel.marks import options, tables
+from tests.conftest import ROOT
 from tests.typed import raysel_here
 
 
@@ -81,3 +85,13 @@ def test_json(tmp_path: Path):
 @pytest.mark.parametrize("arguments", [[], ["--example", "--check", "run.toml"], ["run.toml"], ["--chek", "run.toml"]])
 def test_what_cannot_be_asked(arguments: list[str], tmp_path: Path):
     assert "raysel config --help" in raysel_here(tmp_path, "config", *arguments).fault
+
+
+def test_a_reader_that_has_seen_enough_is_not_an_error():
+    """As in ``raysel config --example | head -1``."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "raysel", "config", "--example"]
+    ended = subprocess.run(command, cwd=ROOT, stdout=write_end, stderr=subprocess.PIPE, check=False)
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr) == (1, b"")
