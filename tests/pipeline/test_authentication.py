@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
@@ -45,6 +46,7 @@ print("as before", before == settings(), *before[0])
     [(NOBODY, NOBODY_ELSE, NOBODY), (NOBODY, None, NOBODY), (None, NOBODY_ELSE, NOBODY_ELSE)],
 )
 def test_the_option_takes_precedence_over_the_environment(monkeypatch, given, environment, asked):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # another test may have left this process connected
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if environment:
         monkeypatch.setenv("RAY_ADDRESS", environment)

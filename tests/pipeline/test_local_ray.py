@@ -42,9 +42,10 @@ def test_a_run_restores_what_it_sets(joined_already: None) -> None:
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without a Ray, in which none may start."""
+    """A process without a Ray, in which none may start. The Ray of the other tests stays."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
 
 

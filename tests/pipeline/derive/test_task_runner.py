@@ -11,6 +11,7 @@ import ray
 
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
+from raysel.pipeline.cluster import cluster_now
 from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 
@@ -42,7 +43,7 @@ def fail_after(file: Path) -> None:
 
 @pytest.fixture
 def runner(local_ray: None) -> TaskRunner:
-    return TaskRunner(ScanConfig())
+    return TaskRunner(ScanConfig(), cluster_now())
 
 
 def test_each_job_has_its_own_result(runner: TaskRunner) -> None:
