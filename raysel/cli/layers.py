@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -55,6 +56,8 @@ def layers(
     if effective:
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
             row |= {"effective_size": field.size, "effective_stride": field.stride, "effective_offset": field.offset}
+    for note in loaded.notes:
+        print(f"raysel: {note}", file=sys.stderr)
     if as_json:
         print_json(rows)
         return

@@ -167,3 +167,20 @@ def by_value(stride: int) -> nn.Module:
     network = ByValue()
     network.b.stride = (stride, stride)
     return network
+
+
+class Branching(nn.Module):
+    """Bright images take one branch, dark ones the other; no image takes the third."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.bright, self.dark, self.never = (nn.Conv2d(3, 3, 3) for _ in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.stem(x)
+        mean = float(x.mean())
+        if mean > 2:
+            return self.never(y)
+        return self.bright(y) if mean > 0.3 else self.dark(y)
