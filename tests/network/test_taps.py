@@ -31,6 +31,22 @@ def test_activations_written_in_many_ways() -> None:
     assert [tap.depth for tap in network.taps] == [0, 1, 2, 3, 4, 5]
 
 
+def test_reads_of_shapes_and_checks_use_no_tensor() -> None:
+    config = NetworkConfig(network="tests.network.small:Checked")
+    network = load(config)
+    assert readings(network) == {"conv": "batch norm + relu", "swish": "silu"}
+    images = pixels(network, 2)
+    module = import_network(config).module.eval()
+    expected, actual = plain(module, images, network), maps(network, images)
+    assert_close(actual["conv"], module.norm(expected["conv"]).relu())
+
+
+@pytest.mark.parametrize("name", ["inception_v4", "mobilenetv2_050"])
+def test_timm_is_read_after_its_batch_norm(name: str) -> None:
+    network = load(NetworkConfig(network="timm.models:create_model", network_args={"model_name": name}))
+    assert set(readings(network).values()) <= {"batch norm", "batch norm + relu", "batch norm + relu6"}
+
+
 def test_written_out_activations_are_computed() -> None:
     config = NetworkConfig(network="tests.network.small:gated", layers=("swish", "hard"))
     network = load(config)

@@ -111,6 +111,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 _IN_PLACE_OPERATORS: dict[Any, str] = {
+    operator.setitem: "setitem",
     operator.iadd: "add",
     operator.isub: "sub",
     operator.imul: "mul",
