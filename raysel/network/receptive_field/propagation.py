@@ -14,7 +14,7 @@ from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
 from raysel.network.receptive_field.rules import POINTWISE, RULES
-from raysel.network.receptive_field.shape_rules import join
+from raysel.network.receptive_field.shape_rules import join, overwritten
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
 from raysel.neurons import ReceptiveField
 
@@ -45,7 +45,7 @@ class TensorReceptiveFields:
         if node.op in ("get_attr", "output") or not holds_tensors(self._traced.shapes.get(node)):
             return None
         operation = describe(node, self._traced)
-        sources = node.all_input_nodes
+        sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
         if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
             return self._fields.get(sources[0])  # one of several tensors that a split returned
         operands = [
@@ -65,6 +65,8 @@ def _apply(operation: Operation, operands: list[tuple[TensorReceptiveField, Shap
         return broadcast(operands, shape)
     if operation.name in ("cat", "stack"):
         return join(operation, operands, shape)
+    if operation.name == "overwritten":
+        return overwritten(operands, shape)
     rule = RULES.get(operation.name)
     if rule is None or len(operands) != 1:
         return None

@@ -19,7 +19,7 @@ POINTWISE = ACTIVATIONS | frozenset(
         *("pow", "square", "sqrt", "rsqrt", "exp", "log", "log1p", "expm1", "sin", "cos", "erf", "maximum", "minimum"),
         *("where", "lerp", "addcmul", "addcdiv", "contiguous", "clone", "to", "float", "half", "double", "type"),
         *("type_as", "detach", "alias", "cpu", "cuda", "positive", "reciprocal", "floor", "ceil", "round", "sign"),
-        *("masked_fill", "nan_to_num"),
+        *("masked_fill", "nan_to_num", "copy"),
     )
 )
 """Operations on each position separately; several operands are broadcast."""
