@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from raysel.errors import RayselError, type_and_first_line
+from raysel.network.channel_layout import channels_dim
 from raysel.network.forward import Visit, as_map
 from raysel.network.graph.digest import digest_of_modules
 from raysel.network.graph.tracing import UntraceableError
@@ -26,10 +26,11 @@ Hook = Callable[[nn.Module, Any, Any], None]
 
 @dataclass(frozen=True)
 class CalledModule:
-    """A module that a forward calls, with the shape of its output."""
+    """A module that a forward calls, with the shape of its output and the dimension of the channels."""
 
     name: str
     shape: tuple[int, ...]
+    channels_dim: int
     convolution: bool
     always: bool
     """False if only some of the images that were tried call it."""
@@ -50,7 +51,7 @@ def called_modules(module: nn.Module, probes: Sequence[torch.Tensor]) -> list[Ca
     module.eval()
     for probe in probes:
         returned: dict[str, tuple[int, ...]] = {}
-        with _hooked(module, partial(_note_shape, returned)), torch.inference_mode():
+        with _hooked(module, returned), torch.inference_mode():
             try:
                 module(probe)
             except Exception as error:  # the network's code can raise anything
@@ -58,10 +59,14 @@ def called_modules(module: nn.Module, probes: Sequence[torch.Tensor]) -> list[Ca
         for name, shape in returned.items():
             shapes.setdefault(name, shape)
         calls.update(returned.keys())
-    return [
-        CalledModule(name, shape, _is_convolution(module.get_submodule(name)), calls[name] == len(probes))
-        for name, shape in shapes.items()
-    ]
+    called = []
+    for name, shape in shapes.items():
+        convolution = _is_convolution(module.get_submodule(name))
+        space = (2, 3) if convolution else None
+        channels = channels_dim(shape, space, len(probes[0]), tuple(probes[0].shape[2:]))
+        if channels is not None:
+            called.append(CalledModule(name, shape, channels, convolution, calls[name] == len(probes)))
+    return called
 
 
 def never_called(module: nn.Module, called: Sequence[CalledModule]) -> list[str]:
@@ -75,11 +80,15 @@ def _is_convolution(module: nn.Module) -> bool:
 
 
 @contextmanager
-def _hooked(module: nn.Module, note: Callable[[str, Any], None]) -> Iterator[None]:
-    """Calls `note` with the name and the output of every module that is called."""
+def _hooked(module: nn.Module, shapes: dict[str, tuple[int, ...]]) -> Iterator[None]:
+    """Fills `shapes` with that of the first tensor that each module returns."""
 
     def hook(name: str) -> Hook:
-        return lambda _module, _inputs, output: note(name, output)
+        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                shapes.setdefault(name, tuple(output.shape))
+
+        return note
 
     handles = [child.register_forward_hook(hook(name)) for name, child in module.named_modules() if name]
     try:
@@ -87,11 +96,6 @@ def _hooked(module: nn.Module, note: Callable[[str, Any], None]) -> Iterator[Non
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _note_shape(shapes: dict[str, tuple[int, ...]], name: str, output: Any) -> None:
-    if isinstance(output, torch.Tensor) and output.ndim in (2, 4):
-        shapes.setdefault(name, tuple(output.shape))
 
 
 def choose_modules(called: list[CalledModule], layers: tuple[str, ...]) -> list[tuple[CalledModule, int]]:
@@ -145,7 +149,7 @@ class HookedForward:
                     "others: leave it out with --layers"
                 )
             self._seen.add(number)
-            self._visit(number, as_map(output))
+            self._visit(number, as_map(output, tap.channels_dim))
             if len(self._seen) == len(self._taps):
                 raise _AllTapsSeenError
 
@@ -173,4 +177,4 @@ class HookedForward:
         for number, tap in enumerate(self._taps):
             if number not in self._seen:
                 nothing = inputs.mean() * torch.nan  # depends on the images, for gradients
-                visit(number, as_map(nothing.expand(len(inputs), *tap.shape[1:])))
+                visit(number, as_map(nothing.expand(len(inputs), *tap.shape[1:]), tap.channels_dim))

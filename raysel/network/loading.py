@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.marks import map_paths
+from raysel.network.channel_layout import channels_dim, channels_first
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
-from raysel.network.graph.tracing import Traced, UntraceableError, trace
+from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, trace
 from raysel.network.graph_forward import GraphForward
 from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules, never_called
 from raysel.network.importers.importer import RANDOM, ImportedNetwork
@@ -95,13 +96,18 @@ def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
 
 def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
     fields = TensorReceptiveFields(traced, size)
-    points = find_tap_points(traced, config.layers, config.tap)
+
+    def channels(node: fx.Node) -> int | None:
+        return channels_dim(traced.tensor_shape(node) or (), fields.dims(node), traced.batch or PROBE_BATCH, size)
+
+    points = find_tap_points(traced, config.layers, config.tap, channels)
     taps = []
     for point in points:
-        shape = traced.tensor_shape(point.node) or ()
+        shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
         field = fields.receptive_field(point.node)
         taps.append(Tap(point.layer, shape[1], _map_size(shape), field, point.reading, point.depth))
-    return _Tapped(tuple(taps), GraphForward(traced, [point.node for point in points]))
+    forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
+    return _Tapped(tuple(taps), forward)
 
 
 def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:
@@ -118,7 +124,8 @@ def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Te
     for call, depth in chosen:
         caveat = "" if call.always else "; not called for every image"
         reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced{caveat})"
-        taps.append(Tap(call.name, call.shape[1], _map_size(call.shape), whole, reading, depth))
+        shape = channels_first(call.shape, call.channels_dim)
+        taps.append(Tap(call.name, shape[1], _map_size(shape), whole, reading, depth))
     by_image = not all(call.always for call in called)
     return _Tapped(tuple(taps), HookedForward(module, [call for call, _ in chosen], by_image), notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -27,14 +27,24 @@ class TapPoint:
     node: fx.Node
     reading: str
     depth: int
+    channels_dim: int = 1
 
 
 def find_tap_points(
-    traced: Traced, layers: tuple[str, ...], tap: Literal["activation", "convolution"]
+    traced: Traced,
+    layers: tuple[str, ...],
+    tap: Literal["activation", "convolution"],
+    channels_dim: Callable[[fx.Node], int | None],
 ) -> tuple[TapPoint, ...]:
     """The points that the globs `layers` choose, in the order of the graph.
 
     A glob chooses convolutions; one that matches no convolution chooses modules of any other kind.
+
+    Args:
+        traced: the network.
+        layers: globs over names of modules.
+        tap: where convolutions are read.
+        channels_dim: the dimension of the channels in a node's tensor; None if it is neither a map nor a vector.
 
     Raises:
         RayselError: a glob matches no module of the graph, or the output of a named module is neither a map nor a
@@ -47,7 +57,7 @@ def find_tap_points(
         names = [name for name in convolutions if fnmatchcase(name, glob)]
         points = [_tap_convolution(name, *convolutions[name], graph, tap) for name in names]
         if not points and glob != "*":  # "*" means every convolution and nothing else
-            points = _tap_modules(traced, graph, glob, [node for node, _ in convolutions.values()])
+            points = _tap_modules(traced, graph, glob, [node for node, _ in convolutions.values()], channels_dim)
         if not points:
             raise RayselError(no_match(glob, convolutions))
         chosen |= {point.layer: point for point in points}
@@ -80,7 +90,13 @@ def _tap_convolution(name: str, node: fx.Node, depth: int, graph: OperationGraph
     return TapPoint(name, node, " + ".join(parts) or "convolution", depth)
 
 
-def _tap_modules(traced: Traced, graph: OperationGraph, glob: str, convolutions: list[fx.Node]) -> list[TapPoint]:
+def _tap_modules(
+    traced: Traced,
+    graph: OperationGraph,
+    glob: str,
+    convolutions: list[fx.Node],
+    channels_dim: Callable[[fx.Node], int | None],
+) -> list[TapPoint]:
     """The outputs of modules of any kind whose names match `glob`."""
     inside: dict[str, list[fx.Node]] = {}
     for node in traced.module.graph.nodes:
@@ -90,14 +106,16 @@ def _tap_modules(traced: Traced, graph: OperationGraph, glob: str, convolutions:
     points = []
     for name, nodes in inside.items():
         output = _output_node(nodes, graph)
-        shape = traced.tensor_shape(output) if output is not None else None
-        if output is None or shape is None or len(shape) not in (2, 4):
+        channels = channels_dim(output) if output is not None else None
+        if output is None or channels is None:
             if name != glob:
                 continue
-            raise RayselError(f"layer {name!r} has no single output of 2 or 4 dimensions; name another with --layers")
+            raise RayselError(
+                f"layer {name!r} has no single output that is a map or a vector per image; name another with --layers"
+            )
         depth = sum(graph.order[node] < graph.order[output] for node in convolutions)
         kind = traced.kinds.get(name.partition("#")[0], "module")
-        points.append(TapPoint(name, output, f"output of {kind}", depth))
+        points.append(TapPoint(name, output, f"output of {kind}", depth, channels))
     return points
 
 

@@ -57,3 +57,16 @@ def test_branches_are_named() -> None:
     assert_refused(
         "no layer matches 'never'.*never called .* not read: never", network=BRANCHING.network, layers=("never",)
     )
+
+
+def test_the_channels_last_without_a_graph() -> None:
+    network = load(NetworkConfig(network="tests.network.small:BranchingLast", layers=("linear", "stem")))
+    assert [(tap.layer, tap.channels, tap.map_size) for tap in network.taps] == [
+        ("stem", 4, (10, 10)),
+        ("linear", 7, (10, 10)),
+    ]
+    module = import_network(NetworkConfig(network="tests.network.small:BranchingLast")).module.eval()
+    images = torch.randint(0, 256, (3, 12, 12, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = module.linear(module.stem(network.normalize(images)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    assert_close(maps(network, images)["linear"], expected)

@@ -110,6 +110,32 @@ def test_modules_by_name() -> None:
     assert_close(actual["fc"][:, :, 0, 0], expected["fc"])
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "sizes"),
+    [
+        ("convnext_tiny", ("features.1.0.block.3", "features.1.0.block.4"), (384, 56, 56)),  # linear, GELU
+        ("convnext_tiny", ("features.1.0.block.2",), (96, 56, 56)),  # layer norm
+        ("swin_t", ("features.1.0.mlp.0", "features.1.0.mlp.1"), (384, 56, 56)),
+        ("swin_t", ("features.3.1.mlp.3", "features.2.reduction"), (192, 28, 28)),
+    ],
+)
+def test_modules_with_the_channels_last(name: str, layers: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+    config = NetworkConfig(network=f"torchvision:{name}", weights="random", layers=layers)
+    network = load(config)
+    assert {(tap.channels, *tap.map_size) for tap in network.taps} == {sizes}
+    images = pixels(network, 2)
+    expected, actual = plain(import_network(config).module, images, network), maps(network, images)
+    for layer in layers:
+        assert_close(actual[layer], expected[layer].permute(0, 3, 1, 2))
+
+
+def test_fields_of_linear_layers_with_the_channels_last() -> None:
+    layers = ("features.1.0.block.0", "features.1.0.block.4", "features.1.1.block.4")
+    network = load(NetworkConfig(network="torchvision:convnext_tiny", weights="random", layers=layers))
+    fields = [tap.receptive_field for tap in network.taps]
+    assert [(field.size, field.exact) for field in fields] == [(28, True), (28, True), (52, True)]
+
+
 def test_layers_are_in_the_order_of_the_graph() -> None:
     network = load(
         NetworkConfig(
@@ -138,7 +164,7 @@ def test_a_glob_that_matches_nothing_names_layers() -> None:
 
 
 def test_a_module_without_a_map() -> None:
-    with pytest.raises(RayselError, match="'encoder' has no single output of 2 or 4 dimensions"):
+    with pytest.raises(RayselError, match="'encoder' has no single output that is a map or a vector"):
         load(NetworkConfig(network="torchvision:vit_b_32", weights="random", layers=("encoder",)))
 
 

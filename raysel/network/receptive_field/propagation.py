@@ -35,6 +35,12 @@ class TensorReceptiveFields:
         shape = self._traced.tensor_shape(node) or ()
         return _square(self._fields.get(node) or self._bound(shape), shape, self._input_size)
 
+    def dims(self, node: fx.Node) -> tuple[int | None, int | None] | None:
+        """The dimensions of the node's tensor that hold rows and columns; None if they are not known."""
+        field = self._fields.get(node)
+        followed = field is not None and all(axis.exact or not axis.whole for axis in field.axes)
+        return field.dims if field is not None and followed else None
+
     def _bound(self, shape: Shape) -> TensorReceptiveField:
         return self._images.everything(shape, False)
 
