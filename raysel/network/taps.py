@@ -34,7 +34,7 @@ def find_tap_points(
     traced: Traced,
     layers: tuple[str, ...],
     tap: Literal["activation", "convolution"],
-    channels_dim: Callable[[fx.Node], int | None],
+    channels_dim: Callable[[fx.Node], int | None] = lambda _node: 1,
 ) -> tuple[TapPoint, ...]:
     """The points that the globs `layers` choose, in the order of the graph.
 

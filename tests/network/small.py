@@ -257,3 +257,36 @@ class BranchingLast(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.linear(self.stem(x).permute(0, 2, 3, 1))
         return x if float(x.sum()) > 0 else -x
+
+
+class OfTwo(nn.Module):
+    """Elementwise maximum and minimum of two maps, which share their names with reductions."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b = self.a(x), self.b(x)
+        return self.c(torch.max(a, b) + torch.min(a, other=b) + b.max(a))
+
+
+def wrapped(kind: str) -> nn.Module:
+    """`InPlace` in a wrapper, or next to a wrapped module."""
+    network: Any = InPlace()
+    if kind == "compiled":
+        network = torch.compile(network)
+    if kind == "compiled in place":
+        network.compile()
+        network.conv.compile()
+    elif kind == "inner":
+        network.conv = nn.DataParallel(torch.compile(network.conv))
+    elif kind == "parallel":
+        network = nn.DataParallel(network)
+    elif kind == "script":
+        network = torch.jit.trace(network, torch.zeros(1, 3, 12, 20), check_trace=False)
+    elif kind == "inner script":
+        network.conv = torch.jit.trace(network.conv, torch.zeros(1, 3, 12, 20))
+    return network

@@ -108,11 +108,11 @@ def _version(tensor: torch.Tensor) -> int:
 
 
 def _address(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    return int(tensor.untyped_storage()._cdata)  # unlike its data_ptr, on the device meta too
 
 
 def _layout(value: Any) -> tuple[Any, ...] | None:
     """What makes two tensors in one block of memory the same; None for several tensors."""
     if not isinstance(value, torch.Tensor):
         return None
-    return value.data_ptr(), value.dtype, tuple(value.shape), value.stride()
+    return value.storage_offset(), value.dtype, tuple(value.shape), value.stride()
