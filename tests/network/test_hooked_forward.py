@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
 from raysel.config import NetworkConfig
@@ -70,3 +74,15 @@ def test_the_channels_last_without_a_graph() -> None:
     with torch.no_grad():
         expected = module.linear(module.stem(network.normalize(images)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     assert_close(maps(network, images)["linear"], expected)
+
+
+def test_torchs_own_messages_are_not_shown(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "broken.pt2").write_bytes(b"nothing of the kind")
+    logging.disable(logging.DEBUG)
+    try:
+        load(BRANCHING)
+        assert_refused("is not a torch.export program", network=str(tmp_path / "broken.pt2"), unsafe_pickle=True)
+        assert logging.root.manager.disable == logging.DEBUG
+    finally:
+        logging.disable(logging.NOTSET)
+    assert capfd.readouterr() == ("", "")
