@@ -11,7 +11,7 @@ from raysel.cli.options import NetworkOptions
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 
-_NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
+_NEEDS_WEIGHTS = ("torchvision:", "timm:", "chatfield:")
 
 
 def layers(
@@ -25,7 +25,7 @@ def layers(
     """List the layers of a network.
 
     Args:
-        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
+        network: torchvision:NAME, timm:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
         effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
     config: dict[str, Any] = {"network": network, **(options or {})}
