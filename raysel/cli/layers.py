@@ -46,15 +46,16 @@ def layers(
             "channels": tap.channels,
             "map": list(tap.map_size),
             "rf_size": tap.receptive_field.size,
-            "rf_stride": tap.receptive_field.stride,
-            "rf_offset": tap.receptive_field.offset,
+            "rf_stride": float(tap.receptive_field.rows.stride),
+            "rf_offset": float(tap.receptive_field.rows.offset),
             "tap": tap.reading,
         }
         for tap in loaded.taps
     ]
     if effective:
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
-            row |= {"effective_size": field.size, "effective_stride": field.stride, "effective_offset": field.offset}
+            stride, offset = float(field.rows.stride), float(field.rows.offset)
+            row |= {"effective_size": field.size, "effective_stride": stride, "effective_offset": offset}
     if as_json:
         print_json(rows)
         return

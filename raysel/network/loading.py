@@ -89,7 +89,7 @@ def _tap_modules(config: NetworkConfig, module: nn.Module, size: Size) -> tuple[
     chosen = choose_modules(called, config.layers)
     if not chosen:
         raise RayselError(no_match(" ".join(config.layers), [call.name for call in called if call.convolution]))
-    whole = ReceptiveField(size=max(size), stride=0.0, offset=0.0, input_size=size, exact=False)
+    whole = ReceptiveField.whole_input(size, "the network cannot be traced")
     taps = []
     for call, depth in chosen:
         reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced)"

@@ -64,15 +64,10 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
 
 def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
     """Each tap with its theoretical receptive field, and the effective one if crops were cut to that."""
-    records = {tap.layer: tap_record(tap) for tap in network.taps}
+    records = {tap.layer: tap_record(tap) | tap.receptive_field.record() for tap in network.taps}
     for before, tap in zip(network.taps, cut, strict=True):
         if tap is not before:
-            field = tap.receptive_field
-            records[tap.layer]["effective"] = {
-                "rf_size": field.size,
-                "rf_stride": field.stride,
-                "rf_offset": field.offset,
-            }
+            records[tap.layer]["effective"] = tap.receptive_field.record()
     return records
 
 

@@ -40,10 +40,8 @@ def norm_over_space(operation: Operation, field: TensorReceptiveField, before: S
 
 def _normalized(field: TensorReceptiveField, dims: set[int], shape: Shape) -> TensorReceptiveField:
     """Every value sees all indices of `dims`, whose statistics it is normalized with; the shape stays."""
-    if field.flattened and field.dims[0] in dims:
-        return field.everything(shape, True)
     rows, columns = (
-        axis.everything(axis.length) if dim in dims and axis.length > 1 else axis
+        axis.joined(axis.length) if dim in dims and axis.length > 1 else axis
         for axis, dim in zip(field.axes, field.dims, strict=True)
     )
     return field.with_axes(rows, columns)

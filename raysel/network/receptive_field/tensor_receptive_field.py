@@ -33,6 +33,24 @@ class TensorReceptiveField:
         """True if rows and columns are flattened into one dimension."""
         return self.dims[0] is not None and self.dims[0] == self.dims[1]
 
+    @property
+    def exact(self) -> bool:
+        """False if values may see less than their axes say, or different parts of their windows."""
+        return all(axis.exact and axis.even for axis in self.axes)
+
+    def is_indexed_by_position(self, shape: Shape) -> bool:
+        """True if all values at one position of a map, in whatever channel, see the same.
+
+        Args:
+            shape: of the tensor: a map with channels first or last, or a vector per image.
+        """
+        row = len(shape) - (2 if self.dims[1] == len(shape) - 1 else 3)
+        places = (row, row + 1) if len(shape) == 4 else (None, None)
+        return not self.flattened and all(
+            axis.stride == 0 or axis.length == 1 or dim == place
+            for axis, dim, place in zip(self.axes, self.dims, places, strict=True)
+        )
+
     def with_axes(self, rows: AxisExtent, columns: AxisExtent) -> TensorReceptiveField:
         """The same dimensions with other extents."""
         return replace(self, axes=(rows, columns))
@@ -42,11 +60,11 @@ class TensorReceptiveField:
         rows, columns = (None if dim is None else renumbered(dim) for dim in self.dims)
         return replace(self, dims=(rows, columns))
 
-    def everything(self, shape: Shape, exact: bool) -> TensorReceptiveField:
-        """Every value of a tensor of this shape sees the whole image."""
+    def everything(self, shape: Shape) -> TensorReceptiveField:
+        """Every value of a tensor of this shape may see the whole image."""
         dims = (len(shape) - 2, len(shape) - 1) if len(shape) == 4 else (None, None)
         lengths = [1 if dim is None else shape[dim] for dim in dims]
-        rows, columns = (axis.everything(n, exact) for axis, n in zip(self.axes, lengths, strict=True))
+        rows, columns = (axis.everything(n) for axis, n in zip(self.axes, lengths, strict=True))
         return TensorReceptiveField((rows, columns), dims)
 
     def along_space(
@@ -76,22 +94,22 @@ class TensorReceptiveField:
         if self.dims == last_two:
             return self
         if all(axis.whole for axis in self.axes):
-            return self.everything(shape, all(axis.exact for axis in self.axes))
+            return self.everything(shape)
         if shape[-2:] == (1, 1) and self.dims == (None, None):
             return replace(self, dims=last_two)
         return None
 
     def reduced(self, dims: set[int], keepdim: bool) -> TensorReceptiveField:
-        """After a reduction over `dims`: a mean over space sees the whole image."""
+        """After a reduction over `dims`: a mean over rows sees all rows of the map."""
         axes, kept = list(self.axes), list(self.dims)
         for k, dim in enumerate(self.dims):
             if dim in dims:
-                axes[k] = self.axes[k].everything(1) if self.axes[k].length > 1 else self.axes[k]
+                axes[k] = self.axes[k].joined(1) if self.axes[k].length > 1 else self.axes[k]
                 kept[k] = dim if keepdim else None
             elif dim is not None and not keepdim:
                 kept[k] = dim - sum(d < dim for d in dims)
         if self.flattened and self.dims[0] in dims:
-            axes = [axis.everything(1) for axis in self.axes]
+            axes = [axis.joined(1) for axis in self.axes]
             kept = [None, None]
         return TensorReceptiveField((axes[0], axes[1]), (kept[0], kept[1]))
 
@@ -103,12 +121,12 @@ class TensorReceptiveField:
         """After a view: an axis is kept where a dimension of the result indexes the same values."""
         if self.flattened:
             dim = _same_dim(before, after, self.dims[0])
-            return replace(self, dims=(dim, dim)) if dim is not None else self.everything(after, False)
+            return replace(self, dims=(dim, dim)) if dim is not None else self.everything(after)
         dims = [_same_dim(before, after, dim) for dim in self.dims]
         lost = zip(self.dims, dims, self.axes, strict=True)
         if any(old is not None and new is None and axis.length > 1 for old, new, axis in lost):
             flat = _flattened_dim(before, after, self.dims)
-            return replace(self, dims=(flat, flat)) if flat is not None else self.everything(after, False)
+            return replace(self, dims=(flat, flat)) if flat is not None else self.everything(after)
         return replace(self, dims=(dims[0], dims[1]))
 
 
@@ -152,7 +170,7 @@ def _union(a: TensorReceptiveField, b: TensorReceptiveField, shape: Shape) -> Te
     for pair in zip(a.dims, b.dims, strict=True):
         present = set(pair) - {None}
         if len(present) > 1:
-            return a.everything(shape, False)
+            return a.everything(shape)
         dims.append(present.pop() if present else None)
     rows, columns = (x.union(y) for x, y in zip(a.axes, b.axes, strict=True))
     return TensorReceptiveField((rows, columns), (dims[0], dims[1]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,7 +15,7 @@ from torch.nn import functional
 from raysel.network.graph.tracing import trace
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.neurons import ReceptiveField
-from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.receptive_field.gradient import Probe, assert_seen, positive, shown
 
 SIZE = (24, 24)
 
@@ -71,13 +74,7 @@ def test_exact(name: str) -> None:
     module = Then(EXACT[name])
     field = field_of(module)
     assert field.exact
-    probe = Probe(positive(module) if name != "dilated pooling" else _as_mean(), SIZE)
-    rows, columns = probe.map_size("out")
-    seen = probe.seen("out", rows // 2, columns // 2)
-    assert seen is not None
-    for (first, last), position in zip(seen, (rows // 2, columns // 2), strict=True):
-        start = int(field.offset + field.stride * position)
-        assert (first, last) == (max(start, 0), min(start + field.size - 1, SIZE[0] - 1))
+    assert_seen(Probe(positive(module) if name != "dilated pooling" else _as_mean(), SIZE), "out", field)
 
 
 def _as_mean() -> nn.Module:
@@ -132,39 +129,113 @@ RESAMPLED = {
     "uneven adaptive pooling": nn.AdaptiveAvgPool2d(5),
     "transposed convolution": nn.ConvTranspose2d(8, 8, 3, 2, 1),
 }
+RESAMPLED_BY = {
+    "pixel shuffle": "pixel_shuffle",
+    "uneven adaptive pooling": "adaptive_avg_pool2d",
+    "transposed convolution": "conv_transpose2d",
+}
 
 
 @pytest.mark.parametrize("name", RESAMPLED)
 def test_resampling_is_bounded(name: str) -> None:
-    """Every position sees a part of its square, which is not much larger than needed."""
+    """Positions see different parts of their windows, but each box holds what its position sees."""
     module = Then(RESAMPLED[name])
     field = field_of(module)
-    assert not field.exact
+    assert field.bound == f"{RESAMPLED_BY.get(name, 'interpolate')} of unequal windows"
     probe = Probe(positive(module), SIZE)
-    rows, _ = probe.map_size("out")
-    extents = []
-    for row in range(rows):
-        seen = probe.seen("out", row, rows // 2)
-        assert seen is not None
-        first = int(torch.floor(torch.tensor(field.offset + field.stride * row)))
-        assert first <= seen[0][0]
-        assert seen[0][1] <= first + field.size - 1
-        extents.append(seen[0][1] - seen[0][0] + 1)
-    assert field.size <= max(extents) + 8
+    assert_seen(probe, "out", field)
+    rows, columns = probe.map_size("out")
+    extents = [probe.seen("out", row, columns // 2) for row in range(rows)]
+    assert field.size <= max(seen[0][1] - seen[0][0] + 1 for seen in extents if seen) + 8
 
 
-def test_a_kernel_higher_than_wide_has_the_square_of_its_height() -> None:
-    field = field_of(nn.Conv2d(3, 2, (7, 3), padding=(3, 1)))
-    assert (field.size, field.offset, field.exact) == (7, -3, True)
+BY_AXIS = {
+    "a kernel higher than wide": (nn.Conv2d(8, 8, (7, 3), padding=(3, 1)), (15, 7), (2, 2)),
+    "other padding per axis": (nn.Conv2d(8, 8, 3, padding=(2, 0)), (7, 7), (2, 2)),
+    "other strides": (nn.Conv2d(8, 8, 3, stride=(2, 1)), (7, 7), (4, 2)),
+}
 
 
-def test_different_strides_do_not_fit_a_square_grid() -> None:
-    field = field_of(nn.Conv2d(3, 2, 3, stride=(2, 1)))
-    assert field.whole
-    assert not field.exact
+@pytest.mark.parametrize("name", BY_AXIS)
+def test_rows_and_columns_each_have_their_field(name: str) -> None:
+    operation, size, strides = BY_AXIS[name]
+    module = Then(operation)
+    field = field_of(module)
+    assert (field.height, field.width) == size
+    assert (field.rows.stride, field.columns.stride) == strides
+    assert field.exact
+    assert_seen(Probe(positive(module), SIZE), "out", field)
+
+
+ONE_AXIS_WHOLE = {
+    "a mean over rows": lambda x: x * x.mean(2, keepdim=True),
+    "softmax over rows": lambda x: torch.softmax(x, dim=2),
+    "layer norm over columns": nn.LayerNorm(12),
+}
+
+
+@pytest.mark.parametrize("name", ONE_AXIS_WHOLE)
+def test_operations_over_one_axis_see_all_of_it_and_no_more_of_the_other(name: str) -> None:
+    module = Then(ONE_AXIS_WHOLE[name])
+    field = field_of(module)
+    whole, other = (field.columns, field.rows) if "columns" in name else (field.rows, field.columns)
+    assert (whole.size, whole.stride) == (24, 0)
+    assert (other.size, other.stride, other.offset) == (3, 2, -1)
+    assert field.exact
+    if "mean" in name:
+        assert_seen(Probe(positive(module), SIZE), "out", field)
+
+
+BORDERS = {
+    "a pooling that exceeds the map": nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Conv2d(8, 8, 3, padding=1)),
+    "a row that no window reaches": nn.Sequential(nn.Conv2d(8, 8, 4, 3), nn.Conv2d(8, 8, 3, padding=1)),
+    "rows that were cut off": nn.Sequential(nn.ZeroPad2d(-2), nn.Conv2d(8, 8, 5, padding=2)),
+    "dilation": nn.Conv2d(8, 8, 3, padding=3, dilation=3),
+}
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_pixels_that_no_position_sees_are_in_no_box(name: str) -> None:
+    module = Then(BORDERS[name])
+    field = field_of(module, (25, 28))
+    assert field.exact
+    assert_seen(Probe(positive(module), (25, 28)), "out", field)
+
+
+def test_a_mean_over_space_sees_what_the_map_sees() -> None:
+    """The windows of 4 px end at pixel 21; pixels 22 and 23 are never seen."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 4, 3), nn.AdaptiveAvgPool2d(1))
+    field = field_of(module)
+    assert (field.height, field.rows.stride, field.rows.offset) == (22, 0, 0)
+    assert field.fixed
+    assert not field.whole
+    assert field.exact
+
+
+FRACTIONS = {
+    "transposed convolution": (nn.ConvTranspose2d(8, 8, 5, 3, 1), Fraction(2, 3)),
+    "transposed convolution with output padding": (nn.ConvTranspose2d(8, 8, 3, 3, 0, 2), Fraction(2, 3)),
+    "pixel shuffle": (nn.Sequential(nn.Conv2d(8, 9, 1), nn.PixelShuffle(3)), Fraction(2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", FRACTIONS)
+def test_positions_of_fractional_strides_are_exact(name: str) -> None:
+    operation, stride = FRACTIONS[name]
+    module = Then(operation)
+    field = field_of(module)
+    assert field.rows.stride == field.columns.stride == stride
+    probe = Probe(positive(module), SIZE)
+    _, columns = probe.map_size("out")
+    for column in range(columns):
+        seen = probe.seen("out", 18, column)
+        assert seen is None or shown(field, 18, column, columns) == seen
+    origins = field.origins(np.arange(columns), columns)[:, 1]
+    assert origins.tolist() == [math.floor(field.columns.offset + stride * column) for column in range(columns)]
 
 
 def test_a_map_of_one_position_keeps_its_field() -> None:
     """The only window of 20 x 20 covers 24 of the 40 columns, and the fully connected layer sees the same."""
     field = field_of(nn.Sequential(nn.Conv2d(3, 4, 5), nn.AvgPool2d(20), nn.Flatten(), nn.Linear(4, 2)), (24, 40))
-    assert (field.size, field.offset, field.exact) == (24, 0, True)
+    assert (field.height, field.width, field.rows.offset, field.columns.offset) == (24, 24, 0, 0)
+    assert field.exact
