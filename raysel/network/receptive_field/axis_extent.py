@@ -100,9 +100,21 @@ class AxisExtent:
         mask = (offsets >= 0) & (offsets <= reach) & (offsets % dilation == 0)
         return self.through(mask, Fraction(stride), Fraction(-padding), Fraction(reach - padding), even=True)
 
-    def shift(self, length: int, padding: int) -> AxisExtent:
-        """After adding `padding` positions before the first, or removing them if it is negative."""
-        return self.window(length, 1, padding=padding)
+    def padded(self, length: int, before: int, mode: str = "constant") -> AxisExtent:
+        """After adding positions at both ends, `before` of them before the first; a negative number removes them.
+
+        Args:
+            length: positions after padding.
+            before: positions before the first.
+            mode: ``constant``, ``reflect`` (without repeating the last position) or ``replicate``.
+        """
+        sources, last = np.arange(length) - before, self.length - 1
+        if mode == "reflect":
+            sources = last - np.abs(last - np.abs(sources))
+        elif mode == "replicate":
+            sources = sources.clip(0, last)
+        mask = sources[:, None] == np.arange(self.length)
+        return self.through(mask, Fraction(1), Fraction(-before), Fraction(-before), even=True)
 
     def transposed_window(self, length: int, kernel: int, stride: int, padding: int, dilation: int) -> AxisExtent:
         """After a transposed convolution: r sees the positions i with ``r = i * stride - padding + k * dilation``."""

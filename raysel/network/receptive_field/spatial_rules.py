@@ -17,7 +17,8 @@ from raysel.network.receptive_field.tensor_receptive_field import Result, Shape,
 
 def window(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """A convolution or a pooling."""
-    if operation.arguments.get("padding_mode") == "circular":
+    mode = operation.setting("padding_mode", "zeros")
+    if mode == "circular":
         return None
     kernel = pair(operation.arguments["kernel_size"])
     stride = pair(operation.setting("stride", kernel) or kernel)
@@ -25,7 +26,12 @@ def window(operation: Operation, field: TensorReceptiveField, before: Shape, aft
     padding = operation.setting("padding", 0)
     if isinstance(padding, str):
         padding = [d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
-    return field.along_space(before, after, AxisExtent.window, kernel, stride, pair(padding), dilation)
+    if mode == "zeros":
+        return field.along_space(before, after, AxisExtent.window, kernel, stride, pair(padding), dilation)
+    windows = zip(after[-2:], kernel, stride, dilation, strict=True)
+    wide = (*before[:-2], *((n - 1) * s + d * (k - 1) + 1 for n, k, s, d in windows))
+    padded = field.along_space(before, wide, AxisExtent.padded, pair(padding), (mode, mode))
+    return padded and padded.along_space(wide, after, AxisExtent.window, kernel, stride, (0, 0), dilation)
 
 
 def transposed_window(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
@@ -54,12 +60,13 @@ def _adaptive(axis: AxisExtent, length: int) -> AxisExtent:
 
 def pad(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Padding of any kind but circular; a negative amount crops."""
-    if operation.arguments.get("mode") == "circular":
+    mode = operation.setting("mode", "constant")
+    if mode == "circular":
         return None
     amounts = operation.arguments["pad"]
     amounts = list(amounts) if isinstance(amounts, (tuple, list)) else [amounts] * 4
     left, top = amounts[0], amounts[2] if len(amounts) > 2 else 0
-    return field.along_space(before, after, AxisExtent.shift, (top, left))
+    return field.along_space(before, after, AxisExtent.padded, (top, left), (mode, mode))
 
 
 def interpolate(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
@@ -72,9 +79,9 @@ def interpolate(operation: Operation, field: TensorReceptiveField, before: Shape
 
 
 def _interpolated(options: dict[str, Any], axis: AxisExtent, length: int, scale: float | None) -> AxisExtent:
-    single = torch.eye(axis.length, dtype=torch.float64)[:, None, :, None]  # an image for each position
-    size: dict[str, Any] = {"size": (length, 1)} if scale is None else {"scale_factor": (scale, 1.0)}
-    weights = functional.interpolate(single, **size, **options)[:, 0, :, 0].T.numpy()
+    single = torch.eye(axis.length, dtype=torch.float64)[None, :, None, :]  # a channel of one row for each position
+    size: dict[str, Any] = {"size": (1, length)} if scale is None else {"scale_factor": (1.0, scale)}
+    weights = functional.interpolate(single, **size, **options)[0, :, 0, :].T.numpy()
     mask = weights != 0
     if axis.length == length and (mask == np.eye(length)).all():
         return axis

@@ -202,6 +202,49 @@ def test_pixels_that_no_position_sees_are_in_no_box(name: str) -> None:
     assert_seen(Probe(positive(module), (25, 28)), "out", field)
 
 
+REFLECTED = {
+    "reflection": nn.Sequential(nn.ReflectionPad2d((5, 0, 4, 6)), nn.Conv2d(8, 8, 3)),
+    "replication": nn.Sequential(nn.ReplicationPad2d(4), nn.Conv2d(8, 8, 3)),
+    "a convolution that reflects": nn.Conv2d(8, 8, 3, padding=5, padding_mode="reflect"),
+    "a convolution that replicates": nn.Conv2d(8, 8, (3, 5), 2, padding=(4, 1), padding_mode="replicate"),
+    "padding as a word": nn.Conv2d(8, 8, 4, padding="same", padding_mode="reflect"),
+    "as a function": lambda x: functional.avg_pool2d(functional.pad(x, (6, 6, 6, 6), "reflect"), 3, 1),
+}
+
+
+@pytest.mark.parametrize("name", REFLECTED)
+def test_reflected_and_repeated_pixels_are_shown_where_they_are(name: str) -> None:
+    module = Then(REFLECTED[name])
+    field = field_of(module)
+    assert field.exact
+    probe = Probe(positive(module), SIZE)
+    rows, columns = probe.map_size("out")
+    for place in range(max(rows, columns)):
+        row, column = min(place, rows - 1), min(place, columns - 1)
+        assert shown(field, row, column, columns) == probe.seen("out", row, column), (row, column)
+
+
+SCALED = {
+    "bilinear": nn.Upsample(scale_factor=2.6, mode="bilinear"),
+    "nearest": nn.Upsample(scale_factor=1.7),
+    "down": lambda x: functional.interpolate(x, scale_factor=(0.7, 0.45), mode="bilinear"),
+    "recomputed": lambda x: functional.interpolate(x, scale_factor=2.6, mode="bilinear", recompute_scale_factor=True),
+    "antialiased": lambda x: functional.interpolate(x, scale_factor=0.4, mode="bilinear", antialias=True),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_scale_factor_is_used_as_torch_uses_it(name: str) -> None:
+    """Without `recompute_scale_factor` the step is its inverse and not the ratio of the sizes."""
+    module = Then(SCALED[name])
+    field = field_of(module)
+    probe = Probe(positive(module), SIZE)
+    rows, columns = probe.map_size("out")
+    for place in range(max(rows, columns)):
+        row, column = min(place, rows - 1), min(place, columns - 1)
+        assert shown(field, row, column, columns) == probe.seen("out", row, column), (row, column)
+
+
 def test_a_mean_over_space_sees_what_the_map_sees() -> None:
     """The windows of 4 px end at pixel 21; pixels 22 and 23 are never seen."""
     module = nn.Sequential(nn.Conv2d(3, 4, 4, 3), nn.AdaptiveAvgPool2d(1))
