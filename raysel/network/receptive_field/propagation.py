@@ -69,7 +69,10 @@ class TensorReceptiveFields:
 
 
 def _apply(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
-    if operation.name in POINTWISE:
+    of_two_tensors = operation.name in ("max", "min") and any(
+        isinstance(operation.arguments.get(key), fx.Node) for key in ("dim", "other")
+    )
+    if operation.name in POINTWISE or of_two_tensors:
         return broadcast(operands, shape)
     if operation.name in ("cat", "stack"):
         return join(operation, operands, shape)

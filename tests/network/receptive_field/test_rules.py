@@ -42,6 +42,25 @@ class Function(nn.Module):
         return self.function(x)
 
 
+def space_to_depth(x: torch.Tensor, block: int) -> torch.Tensor:
+    batch, channels, rows, columns = x.size()
+    x = x.view(batch, channels, rows // block, block, columns // block, block).permute(0, 3, 5, 1, 2, 4)
+    return x.reshape(batch, channels * block**2, rows // block, columns // block)
+
+
+def depth_to_space(x: torch.Tensor, block: int) -> torch.Tensor:
+    batch, channels, rows, columns = x.size()
+    x = x.view(batch, channels // block**2, block, block, rows, columns).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(batch, channels // block**2, rows * block, columns * block)
+
+
+class SpaceToDepth(nn.Module):
+    """Blocks of 3 x 3."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return space_to_depth(x, 3)
+
+
 def field_of(module: nn.Module, size: tuple[int, int] = SIZE) -> ReceptiveField:
     """The field of the module's output."""
     traced = trace(module, size)
@@ -65,6 +84,17 @@ EXACT = {
     "squeezed channels": lambda x: x[:, :1].squeeze(1).unsqueeze(1),
     "taken apart and stacked": lambda x: torch.stack((x.unbind(1)[0], x.unbind(1)[3]), dim=1),
     "a sum over channels": lambda x: x.sum(dim=1, keepdim=True) * x,
+    "a comparison": lambda x: torch.where(x > 0.1, x, -x),
+    "logic": lambda x: x.masked_fill((x <= -1) & (x == x) | ~(x < 99), 0.0),
+    "a part of rows": lambda x: x.narrow(2, 1, 9).narrow(-1, -9, 8),
+    "normalized channels": lambda x: functional.normalize(torch.cat((x, x * x), 1), dim=1),
+    "normalized by position": lambda x: functional.normalize(torch.cat((x, x * x), 1), 2.0, 1),
+    "divided by a norm": lambda x: x / (x + 1).norm(dim=1, keepdim=True).expand(-1, 8, -1, -1),
+    "the larger of two": lambda x: torch.max(x[:, :4], x[:, 4:]) + torch.minimum(x[:, :4], x[:, 4:]),
+    "not below a constant": lambda x: torch.max(x, torch.zeros(12)),
+    "space to depth": lambda x: space_to_depth(x, 2),
+    "space to depth and a convolution": nn.Sequential(SpaceToDepth(), nn.Conv2d(72, 8, 3, padding=1)),
+    "means over blocks": lambda x: x.view(-1, 8, 6, 2, 6, 2).mean((3, 5)),
     "weights alone": lambda x: x + torch.ones(12),
 }
 
@@ -109,6 +139,8 @@ BOUNDED = {
     "rows and columns mixed": lambda x: x.reshape(2, 8, 6, 24),
     "matrix products": lambda x: x @ x,
     "upside down": lambda x: x.transpose(2, 3) + x,
+    "one row of each block": lambda x: x.view(-1, 8, 6, 2, 12)[:, :, :, 0],
+    "every other row, split": lambda x: x.view(-1, 8, 6, 2, 12).select(3, 1),
 }
 
 
@@ -126,11 +158,13 @@ RESAMPLED = {
     "bicubic": nn.Upsample(scale_factor=1.5, mode="bicubic"),
     "downwards": lambda x: functional.interpolate(x, size=(5, 5), mode="bilinear"),
     "pixel shuffle": nn.PixelShuffle(2),
+    "depth to space": lambda x: depth_to_space(x, 2),
     "uneven adaptive pooling": nn.AdaptiveAvgPool2d(5),
     "transposed convolution": nn.ConvTranspose2d(8, 8, 3, 2, 1),
 }
 RESAMPLED_BY = {
     "pixel shuffle": "pixel_shuffle",
+    "depth to space": "reshape",
     "uneven adaptive pooling": "adaptive_avg_pool2d",
     "transposed convolution": "conv_transpose2d",
 }
