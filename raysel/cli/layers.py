@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -48,6 +49,7 @@ def layers(
             "rf_size": tap.receptive_field.size,
             "rf_stride": float(tap.receptive_field.rows.stride),
             "rf_offset": float(tap.receptive_field.rows.offset),
+            "exact": tap.receptive_field.exact,
             "tap": tap.reading,
         }
         for tap in loaded.taps
@@ -56,20 +58,23 @@ def layers(
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
             stride, offset = float(field.rows.stride), float(field.rows.offset)
             row |= {"effective_size": field.size, "effective_stride": stride, "effective_offset": offset}
+    for note in loaded.notes:
+        print(f"raysel: {note}", file=sys.stderr)
     if as_json:
         print_json(rows)
         return
-    bounds = [not tap.receptive_field.exact for tap in loaded.taps]
-    shown = [_for_people(row, bound) for row, bound in zip(rows, bounds, strict=True)]
+    shown = [_for_people(row) for row in rows]
     print_table(list(shown[0]), shown, ["rf_offset", "rf_stride"])
     (height, width), channels = loaded.preprocessing.input_size, sum(tap.channels for tap in loaded.taps)
     print(f"\n{len(rows):,} layers, {channels:,} neurons, images of {height} x {width} pixels")
 
 
-def _for_people(row: dict[str, Any], bound: bool) -> dict[str, Any]:
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
-    if bound:
+    if not row["exact"]:
         shown["rf_size"] = f"<= {row['rf_size']}"
-    return {name: value for name, value in shown.items() if name not in ("effective_stride", "effective_offset")}
+    return {
+        name: value for name, value in shown.items() if name not in ("exact", "effective_stride", "effective_offset")
+    }

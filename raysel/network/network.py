@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
 from raysel.network.forward import Forward, Visit
@@ -42,6 +40,7 @@ class Network:
         graph_digest: sha256 (hex) over the operations up to the last tap with their settings, in which networks with
             the same weights may differ.
         classes: names of the network's outputs, if its origin has them.
+        notes: what the user should know about what is read, a line each.
     """
 
     def __init__(
@@ -51,8 +50,9 @@ class Network:
         taps: tuple[Tap, ...],
         weights_digest: str,
         forward: Forward,
+        normalize: Normalization,
         classes: tuple[str, ...] = (),
-        average_image: NDArray[np.float32] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
@@ -61,7 +61,8 @@ class Network:
         self.graph_digest = forward.digest
         self.classes = classes
         self._forward = forward
-        self._normalize = Normalization(preprocessing, average_image)
+        self._normalize = normalize
+        self.notes = notes
 
     def to(self, device: str) -> Network:
         """Moves the weights to `device` (``cpu``, ``cuda``, ``cuda:1``); returns the same network."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.typed import furnish, raysel_here
 
-KEYS = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "tap"]
+KEYS = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "exact", "tap"]
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,14 @@ def test_vgg_m_without_weights(type_in):
     assert [row["rf_size"] for row in rows] == [7, 27, 75, 107, 139]
     assert [row["rf_stride"] for row in rows] == [2, 8, 16, 16, 16]
     assert [row["map"] for row in rows] == [[109, 109], [26, 26], *[[13, 13]] * 3]
-    assert {row["tap"] for row in rows} == {"relu"}
+    assert {(row["exact"], row["tap"]) for row in rows} == {(True, "relu")}
 
 
 def test_the_table_for_people(type_in):
     ended = type_in("tiny_network:tiny", "--network-args", '{"width": 5}')
     assert (ended.status, ended.err) == (0, "")
     lines = [line.split() for line in ended.out.splitlines()]
-    assert lines[0] == KEYS
+    assert lines[0] == [key for key in KEYS if key != "exact"]
     assert lines[1] == ["0", "5", "15", "x", "15", "3", "2", "0", "relu"]
     assert lines[2] == ["2", "4", "13", "x", "13", "7", "2", "0", "relu"]
     assert ended.out.endswith("2 layers, 9 neurons, images of 32 x 32 pixels\n")

@@ -13,7 +13,7 @@ from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
 from raysel.network.receptive_field.rules import POINTWISE, RULES
-from raysel.network.receptive_field.shape_rules import join
+from raysel.network.receptive_field.shape_rules import join, overwritten
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
 from raysel.neurons import ReceptiveField
 
@@ -39,6 +39,12 @@ class TensorReceptiveFields:
         rows, columns = field.axes
         return ReceptiveField(rows.field(), columns.field(), None if field.exact else self._bounds[node])
 
+    def dims(self, node: fx.Node) -> tuple[int | None, int | None] | None:
+        """The dimensions of the node's tensor that hold rows and columns; None if they are not known."""
+        field = self._fields.get(node)
+        followed = field is not None and all(axis.exact or not axis.whole for axis in field.axes)
+        return field.dims if field is not None and followed else None
+
     def _propagate(self, node: fx.Node) -> TensorReceptiveField | None:
         """The field of the node's tensor; None if it has none or does not depend on the images."""
         if node.op == "placeholder":
@@ -46,7 +52,7 @@ class TensorReceptiveFields:
         if node.op in ("get_attr", "output") or not holds_tensors(self._traced.shapes.get(node)):
             return None
         operation = describe(node, self._traced)
-        sources = node.all_input_nodes
+        sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
         if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
             if sources[0] in self._bounds:
                 self._bounds[node] = self._bounds[sources[0]]
@@ -69,13 +75,12 @@ class TensorReceptiveFields:
 
 
 def _apply(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
-    of_two_tensors = operation.name in ("max", "min") and any(
-        isinstance(operation.arguments.get(key), fx.Node) for key in ("dim", "other")
-    )
-    if operation.name in POINTWISE or of_two_tensors:
+    if operation.name in POINTWISE:
         return broadcast(operands, shape)
     if operation.name in ("cat", "stack"):
         return join(operation, operands, shape)
+    if operation.name == "overwritten":
+        return overwritten(operands, shape)
     rule = RULES.get(operation.name)
     if rule is None or len(operands) != 1:
         return None

@@ -22,6 +22,7 @@ POINTWISE = ACTIVATIONS | frozenset(
         *("masked_fill", "nan_to_num", "isnan", "bool", "remainder", "fmod", "fmax", "fmin", "atan2", "logical_not"),
         *("gt", "ge", "lt", "le", "eq", "ne", "greater", "greater_equal", "less", "less_equal", "not_equal"),
         *("logical_and", "logical_or", "logical_xor", "and", "or", "xor", "invert", "bitwise_and", "bitwise_or"),
+        "copy",
     )
 )
 """Operations on each position separately; several operands are broadcast."""

@@ -65,6 +65,14 @@ def join(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]
     return None if any(dim in field.dims for field, _ in operands) else broadcast(operands, shape)
 
 
+def overwritten(operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
+    """A tensor after a write into some of its channels sees what was written; other writes are not followed."""
+    (first, _), *others = operands
+    lengths = [axis.length for axis in first.axes]
+    same = all(field.dims == first.dims and [axis.length for axis in field.axes] == lengths for field, _ in others)
+    return broadcast(operands, shape) if same else None
+
+
 def getitem(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Indexing in Python's notation."""
     index = operation.arguments["index"]

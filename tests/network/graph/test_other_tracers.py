@@ -104,3 +104,12 @@ def test_efficientnet_with_swish_as_an_autograd_function() -> None:
     images = pixels(network, 2)
     expected = plain(import_network(config).module, images, network)
     assert_close(maps(network, images)["_conv_stem"], nn.functional.silu(expected["_bn0"]))
+
+
+def test_maximum_of_two_maps() -> None:
+    config = NetworkConfig(network="tests.network.small:OfTwo")
+    network = load(config)
+    images = pixels(network, 2)
+    assert_close(maps(network, images)["c"], plain(import_network(config).module, images, network)["c"])
+    assert {tap.layer: tap.receptive_field.size for tap in network.taps} == {"a": 1, "b": 3, "c": 3}
+    assert all(tap.receptive_field.exact for tap in network.taps)
