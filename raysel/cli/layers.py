@@ -12,6 +12,13 @@ from raysel.cli.options import NetworkOptions
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 
+_FOR_PROGRAMS = frozenset(
+    (
+        *("rf_height", "rf_width", "rf_stride_x", "rf_offset_x", "exact", "reason"),
+        *("effective_stride", "effective_offset"),
+    )
+)
+"""Columns that the table for people leaves out."""
 _NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
 
 
@@ -46,13 +53,13 @@ def layers(
             "layer": tap.layer,
             "channels": tap.channels,
             "map": list(tap.map_size),
-            "rf_size": tap.receptive_field.size,
-            "rf_stride": float(tap.receptive_field.rows.stride),
-            "rf_offset": float(tap.receptive_field.rows.offset),
-            "exact": tap.receptive_field.exact,
+            **field.record(),
+            "exact": field.exact,
+            "reason": field.bound,
             "tap": tap.reading,
         }
         for tap in loaded.taps
+        for field in (tap.crop_field("auto"),)
     ]
     if effective:
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
@@ -73,8 +80,8 @@ def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
-    if not row["exact"]:
-        shown["rf_size"] = f"<= {row['rf_size']}"
-    return {
-        name: value for name, value in shown.items() if name not in ("exact", "effective_stride", "effective_offset")
-    }
+    height, width = row["rf_height"], row["rf_width"]
+    size = str(height) if height == width else f"{height} x {width}"
+    local = (row["reason"] or "").startswith("local")
+    shown["rf_size"] = size if row["exact"] else f"{size} (local)" if local else f"<= {size}"
+    return {name: value for name, value in shown.items() if name not in _FOR_PROGRAMS}

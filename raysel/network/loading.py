@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -106,6 +107,12 @@ def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
         shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
         field = fields.receptive_field(point.node)
         taps.append(Tap(point.layer, shape[1], _map_size(shape), field, point.reading, point.depth))
+    if any(tap.receptive_field.fixed and tap.map_size != (1, 1) for tap in taps):
+        without = TensorReceptiveFields(traced, size, local=True)
+        local = [without.receptive_field(point.node) for point in points]
+        taps = [
+            replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
+        ]
     forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
     return _Tapped(tuple(taps), forward)
 

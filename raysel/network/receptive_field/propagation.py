@@ -12,6 +12,7 @@ from torch import fx
 from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
+from raysel.network.receptive_field.gates import LOCAL, Operands, is_norm, without_gates
 from raysel.network.receptive_field.rules import POINTWISE, RULES
 from raysel.network.receptive_field.shape_rules import join, overwritten
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
@@ -19,11 +20,13 @@ from raysel.neurons import ReceptiveField
 
 
 class TensorReceptiveFields:
-    """What every tensor of a traced network sees of the input."""
+    """What every tensor of a traced network sees of the input, or what it sees without channel gates (`local`)."""
 
-    def __init__(self, traced: Traced, input_size: tuple[int, int]) -> None:
+    def __init__(self, traced: Traced, input_size: tuple[int, int], local: bool = False) -> None:
         self._traced = traced
         self._input_size = input_size
+        self._local = local
+        self._gated: set[fx.Node] = set()
         rows, columns = map(AxisExtent.of_images, input_size)
         self._images = TensorReceptiveField((rows, columns), (2, 3))
         self._fields: dict[fx.Node, TensorReceptiveField | None] = {}
@@ -37,7 +40,9 @@ class TensorReceptiveFields:
         if field is None or not field.is_indexed_by_position(shape):
             return ReceptiveField.whole_input(self._input_size, self._bounds.get(node, "its values are not a map"))
         rows, columns = field.axes
-        return ReceptiveField(rows.field(), columns.field(), None if field.exact else self._bounds[node])
+        reasons = [LOCAL] if node in self._gated else []
+        reasons += [] if field.exact else [self._bounds[node]]
+        return ReceptiveField(rows.field(), columns.field(), "; ".join(reasons) or None)
 
     def dims(self, node: fx.Node) -> tuple[int | None, int | None] | None:
         """The dimensions of the node's tensor that hold rows and columns; None if they are not known."""
@@ -53,9 +58,13 @@ class TensorReceptiveFields:
             return None
         operation = describe(node, self._traced)
         sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
+        if operation.name in ("expand_as", "view_as", "reshape_as"):
+            sources = sources[:1]
         if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
             if sources[0] in self._bounds:
                 self._bounds[node] = self._bounds[sources[0]]
+            if sources[0] in self._gated:
+                self._gated.add(node)
             return self._fields.get(sources[0])  # one of several tensors that a split returned
         operands = [
             (field, shape)
@@ -66,15 +75,26 @@ class TensorReceptiveFields:
         shape = _first_shape(self._traced.shapes[node])
         if not operands or shape is None:
             return None
-        field = _apply(operation, operands, shape)
+        field, gated = self._apply(operation, operands, shape)
+        if gated or not self._gated.isdisjoint(sources):
+            self._gated.add(node)
         reason = f"no rule for {operation.name}" if field is None else f"{operation.name} of unequal windows"
         field = field or self._images.everything(shape)
         if not field.exact:
             self._bounds[node] = next((self._bounds[each] for each in sources if each in self._bounds), reason)
         return field
 
+    def _apply(self, operation: Operation, operands: Operands, shape: Shape) -> tuple[Result, bool]:
+        """What the result of an operation sees, and whether a local field has left something out."""
+        if not self._local:
+            return _apply(operation, operands, shape), False
+        if is_norm(operation) and len(operands) == 1:
+            return operands[0][0], True
+        kept = without_gates(operation, operands)
+        return _apply(operation, kept, shape), len(kept) < len(operands)
 
-def _apply(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
+
+def _apply(operation: Operation, operands: Operands, shape: Shape) -> Result:
     if operation.name in POINTWISE:
         return broadcast(operands, shape)
     if operation.name in ("cat", "stack"):

@@ -40,7 +40,7 @@ RULES: dict[str, Rule] = {
     "layer_norm": reduction_rules.layer_norm,
     **dict.fromkeys(("group_norm", "instance_norm"), reduction_rules.norm_over_space),
     **dict.fromkeys(("softmax", "log_softmax", "normalize"), reduction_rules.over_one_dimension),
-    **dict.fromkeys(("reshape", "squeeze", "view_as"), shape_rules.reshape),
+    **dict.fromkeys(("reshape", "squeeze", "view_as", "reshape_as"), shape_rules.reshape),
     "permute": shape_rules.permute,
     "transpose": shape_rules.transpose,
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), shape_rules.expand),
