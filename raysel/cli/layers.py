@@ -12,7 +12,14 @@ from raysel.cli.options import NetworkOptions
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 
-_NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
+_FOR_PROGRAMS = frozenset(
+    (
+        *("rf_height", "rf_width", "rf_stride_x", "rf_offset_x", "exact", "reason"),
+        *("effective_stride", "effective_offset"),
+    )
+)
+"""Columns that the table for people leaves out."""
+_NEEDS_WEIGHTS = ("torchvision:", "timm:", "chatfield:")
 
 
 def layers(
@@ -26,7 +33,7 @@ def layers(
     """List the layers of a network.
 
     Args:
-        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
+        network: torchvision:NAME, timm:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
         effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
     config: dict[str, Any] = {"network": network, **(options or {})}
@@ -46,17 +53,18 @@ def layers(
             "layer": tap.layer,
             "channels": tap.channels,
             "map": list(tap.map_size),
-            "rf_size": tap.receptive_field.size,
-            "rf_stride": tap.receptive_field.stride,
-            "rf_offset": tap.receptive_field.offset,
-            "exact": tap.receptive_field.exact,
+            **field.record(),
+            "exact": field.exact,
+            "reason": field.bound,
             "tap": tap.reading,
         }
         for tap in loaded.taps
+        for field in (tap.crop_field("auto"),)
     ]
     if effective:
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
-            row |= {"effective_size": field.size, "effective_stride": field.stride, "effective_offset": field.offset}
+            stride, offset = float(field.rows.stride), float(field.rows.offset)
+            row |= {"effective_size": field.size, "effective_stride": stride, "effective_offset": offset}
     for note in loaded.notes:
         print(f"raysel: {note}", file=sys.stderr)
     if as_json:
@@ -72,8 +80,8 @@ def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
-    if not row["exact"]:
-        shown["rf_size"] = f"<= {row['rf_size']}"
-    return {
-        name: value for name, value in shown.items() if name not in ("exact", "effective_stride", "effective_offset")
-    }
+    height, width = row["rf_height"], row["rf_width"]
+    size = str(height) if height == width else f"{height} x {width}"
+    local = (row["reason"] or "").startswith("local")
+    shown["rf_size"] = size if row["exact"] else f"{size} (local)" if local else f"<= {size}"
+    return {name: value for name, value in shown.items() if name not in _FOR_PROGRAMS}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.marks import map_paths
-from raysel.network.channel_layout import channels_dim, channels_first
+from raysel.network.channel_layout import channels_first
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
-from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, trace
+from raysel.network.graph.tracing import Traced, UntraceableError, trace
 from raysel.network.graph_forward import GraphForward
 from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules, never_called
 from raysel.network.importers.importer import RANDOM, ImportedNetwork
@@ -96,16 +97,18 @@ def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
 
 def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
     fields = TensorReceptiveFields(traced, size)
-
-    def channels(node: fx.Node) -> int | None:
-        return channels_dim(traced.tensor_shape(node) or (), fields.dims(node), traced.batch or PROBE_BATCH, size)
-
-    points = find_tap_points(traced, config.layers, config.tap, channels)
+    points = find_tap_points(traced, config.layers, config.tap, fields.channels_dim)
     taps = []
     for point in points:
         shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
         field = fields.receptive_field(point.node)
         taps.append(Tap(point.layer, shape[1], _map_size(shape), field, point.reading, point.depth))
+    if any(tap.receptive_field.fixed and tap.map_size != (1, 1) for tap in taps):
+        without = TensorReceptiveFields(traced, size, local=True)
+        local = [without.receptive_field(point.node) for point in points]
+        taps = [
+            replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
+        ]
     forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
     return _Tapped(tuple(taps), forward)
 
@@ -119,7 +122,7 @@ def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Te
         fault = no_match(" ".join(config.layers), [call.name for call in called if call.convolution])
         raise RayselError("; ".join((fault, *notes)))
     size = (int(probes[0].shape[2]), int(probes[0].shape[3]))
-    whole = ReceptiveField(size=max(size), stride=0.0, offset=0.0, input_size=size, exact=False)
+    whole = ReceptiveField.whole_input(size, "the network cannot be traced")
     taps = []
     for call, depth in chosen:
         caveat = "" if call.always else "; not called for every image"

@@ -26,6 +26,15 @@ class Tap:
     """The operation that is read, for people: ``relu``, ``batch norm + silu``, ``convolution``."""
     depth: int
     """Number of convolutions before it in the graph, chosen or not."""
+    local: ReceptiveField | None = None
+    """What a position sees without channel gates and norms over the whole map; None if none is before it."""
+
+    def crop_field(self, kind: str) -> ReceptiveField:
+        """The field that crops show, by `DeriveConfig.receptive_field`, which must not be ``effective``."""
+        if self.local is None or kind == "theoretical":
+            return self.receptive_field
+        gated = self.receptive_field.fixed and not self.local.fixed
+        return self.local if kind == "local" or gated else self.receptive_field
 
 
 class Network:

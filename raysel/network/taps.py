@@ -36,7 +36,7 @@ def find_tap_points(
     traced: Traced,
     layers: tuple[str, ...],
     tap: Literal["activation", "convolution"],
-    channels_dim: ChannelsDim = lambda _node: 1,
+    channels_dim: ChannelsDim,
 ) -> tuple[TapPoint, ...]:
     """The points that the globs `layers` choose, in the order of the graph.
 
