@@ -10,12 +10,13 @@ from raysel.cli.arguments import AsJson
 from raysel.cli.options import NetworkOptions
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
+from raysel.marks import options as declared
 
 _NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
 
 
 def layers(
-    network: Annotated[str, Parameter(name="NETWORK")],
+    network: Annotated[str, Parameter(name="NETWORK", help=declared(NetworkConfig)["network"].text)],
     /,
     options: NetworkOptions = None,
     *,
@@ -25,7 +26,6 @@ def layers(
     """List the layers of a network.
 
     Args:
-        network: torchvision:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
         effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
     config: dict[str, Any] = {"network": network, **(options or {})}
