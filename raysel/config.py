@@ -167,9 +167,10 @@ class DeriveConfig:
     """Most images that build a neuron's feature and its indexes (paper, footnote 1)."""
     min_relative_activation: Annotated[Share, Enters.INDEX] = 0.70
     """Least share of a neuron's highest activation that such an image has (paper, footnote 1)."""
-    receptive_field: Annotated[Literal["theoretical", "effective"], Enters.INDEX] = "theoretical"
-    """What a crop shows: all that a position can see, or the square that holds 95 % of its squared gradient over 64
-    images. `effective` is for networks whose receptive field exceeds the input."""
+    receptive_field: Annotated[Literal["auto", "theoretical", "local", "effective"], Enters.INDEX] = "auto"
+    """What a crop shows. `theoretical`: all that a position can see. `local`: the same, but not through channel gates
+    (squeeze-and-excitation) and norms over the whole map. `auto`: theoretical, but local where such gates and norms
+    alone make it the whole image. `effective`: the square that holds 95 % of the squared gradient over 64 images."""
     feature_max_size: Annotated[PositiveInt, Enters.INDEX] = 144
     """Larger crops are reduced by a whole factor to at most this many pixels a side."""
     sheet_crop_size: Annotated[PositiveInt, Enters.INDEX] = 48

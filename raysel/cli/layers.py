@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,6 +13,13 @@ from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.marks import options as declared
 
+_FOR_PROGRAMS = frozenset(
+    (
+        *("rf_height", "rf_width", "rf_stride_x", "rf_offset_x", "exact", "reason"),
+        *("effective_stride", "effective_offset"),
+    )
+)
+"""Columns that the table for people leaves out."""
 _NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
 
 
@@ -45,30 +53,35 @@ def layers(
             "layer": tap.layer,
             "channels": tap.channels,
             "map": list(tap.map_size),
-            "rf_size": tap.receptive_field.size,
-            "rf_stride": tap.receptive_field.stride,
-            "rf_offset": tap.receptive_field.offset,
+            **field.record(),
+            "exact": field.exact,
+            "reason": field.bound,
             "tap": tap.reading,
         }
         for tap in loaded.taps
+        for field in (tap.crop_field("auto"),)
     ]
     if effective:
         for row, field in zip(rows, effective_receptive_fields(loaded), strict=True):
-            row |= {"effective_size": field.size, "effective_stride": field.stride, "effective_offset": field.offset}
+            stride, offset = float(field.rows.stride), float(field.rows.offset)
+            row |= {"effective_size": field.size, "effective_stride": stride, "effective_offset": offset}
+    for note in loaded.notes:
+        print(f"raysel: {note}", file=sys.stderr)
     if as_json:
         print_json(rows)
         return
-    bounds = [not tap.receptive_field.exact for tap in loaded.taps]
-    shown = [_for_people(row, bound) for row, bound in zip(rows, bounds, strict=True)]
+    shown = [_for_people(row) for row in rows]
     print_table(list(shown[0]), shown, ["rf_offset", "rf_stride"])
     (height, width), channels = loaded.preprocessing.input_size, sum(tap.channels for tap in loaded.taps)
     print(f"\n{len(rows):,} layers, {channels:,} neurons, images of {height} x {width} pixels")
 
 
-def _for_people(row: dict[str, Any], bound: bool) -> dict[str, Any]:
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
-    if bound:
-        shown["rf_size"] = f"<= {row['rf_size']}"
-    return {name: value for name, value in shown.items() if name not in ("effective_stride", "effective_offset")}
+    height, width = row["rf_height"], row["rf_width"]
+    size = str(height) if height == width else f"{height} x {width}"
+    local = (row["reason"] or "").startswith("local")
+    shown["rf_size"] = size if row["exact"] else f"{size} (local)" if local else f"<= {size}"
+    return {name: value for name, value in shown.items() if name not in _FOR_PROGRAMS}

@@ -30,9 +30,9 @@ class Forward(Protocol):
         """Runs normalized images, float32 [B, 3, H, W], and calls `visit` with each tap's map when it is computed."""
 
 
-def as_map(output: torch.Tensor) -> torch.Tensor:
-    """[B, C, h, w]; a vector becomes a map of one position."""
-    return output if output.ndim == 4 else output[:, :, None, None]
+def as_map(output: torch.Tensor, channels_dim: int = 1) -> torch.Tensor:
+    """[B, C, h, w], with the channels from dimension `channels_dim`; a vector becomes a map of one position."""
+    return output.movedim(channels_dim, 1) if output.ndim == 4 else output[:, :, None, None]
 
 
 def peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,9 +22,9 @@ class GraphForward:
     overwrite the map.
     """
 
-    def __init__(self, traced: Traced, taps: Sequence[fx.Node]) -> None:
+    def __init__(self, traced: Traced, taps: Sequence[fx.Node], channels_dims: Sequence[int]) -> None:
         self._batch = traced.batch
-        self._taps = len(taps)
+        self._channels_dims = channels_dims
         graph = traced.module.graph
         operations = {node: describe(node, traced) for node in graph.nodes}
         in_place = {node for node, operation in operations.items() if operation.in_place}
@@ -50,7 +50,7 @@ class GraphForward:
         """See `Forward`."""
 
         def visit_map(tap: int, output: torch.Tensor) -> None:
-            visit(tap, as_map(output))
+            visit(tap, as_map(output, self._channels_dims[tap]))
 
         if self._batch is None or self._batch == len(inputs):
             self._module(inputs, visit_map)
@@ -60,7 +60,7 @@ class GraphForward:
     def _in_parts(self, inputs: torch.Tensor, visit: Visit) -> None:
         """Runs a graph of a fixed batch size part by part; copies of its last image fill the last part."""
         batch = self._batch or 1
-        parts: list[list[torch.Tensor]] = [[] for _ in range(self._taps)]
+        parts: list[list[torch.Tensor]] = [[] for _ in self._channels_dims]
         for part in inputs.split(batch):
             filled = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
             self._module(filled, lambda tap, map_: parts[tap].append(map_.clone()))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from torch import nn
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import fx, nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.marks import map_paths
+from raysel.network.channel_layout import channels_dim, channels_first
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
-from raysel.network.graph.tracing import Traced, UntraceableError, trace
+from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, trace
 from raysel.network.graph_forward import GraphForward
-from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules
+from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules, never_called
 from raysel.network.importers.importer import RANDOM, ImportedNetwork
 from raysel.network.importers.registry import import_network
 from raysel.network.network import Network, Tap
-from raysel.network.preprocessing import with_average_image
+from raysel.network.preprocessing import Normalization, with_average_image
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.network.taps import find_tap_points, no_match
 from raysel.network.weights import digest
@@ -41,14 +46,17 @@ def load(config: NetworkConfig) -> Network:
         size = preprocessing.input_size
     except ValueError as error:
         raise RayselError(f"{shown}: {error}") from error
+    normalize = Normalization(preprocessing, average_image)
     try:
-        taps, forward = _tap(config, imported, size)
+        tapped = _tap(config, imported, size, normalize)
     except UntraceableError as error:
         raise RayselError(
             f"{shown} does not take images of {size[0]} x {size[1]} pixels, three channels: {error}"
         ) from error
     weights_digest = digest(imported.module, average_image)
-    return Network(shown, preprocessing, taps, weights_digest, forward, imported.classes, average_image)
+    return Network(
+        shown, preprocessing, tapped.taps, weights_digest, tapped.forward, normalize, imported.classes, tapped.notes
+    )
 
 
 def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
@@ -56,9 +64,23 @@ def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:
     return map_paths(config, lambda path: path if path == RANDOM else absolute_if_exists(path))
 
 
-def _tap(config: NetworkConfig, imported: ImportedNetwork, size: Size) -> tuple[tuple[Tap, ...], Forward]:
+class _Tapped(NamedTuple):
+    taps: tuple[Tap, ...]
+    forward: Forward
+    notes: tuple[str, ...] = ()
+
+
+def _tap(config: NetworkConfig, imported: ImportedNetwork, size: Size, normalize: Normalization) -> _Tapped:
     traced = _trace(imported, size)
-    return _tap_modules(config, imported.module, size) if traced is None else _tap_graph(config, traced, size)
+    if traced is not None:
+        return _tap_graph(config, traced, size)
+    return _tap_modules(config, imported.module, [normalize(images) for images in _probes(size)])
+
+
+def _probes(size: Size) -> list[torch.Tensor]:
+    """Images that may take different branches of a network: black, gray, white and noise, two of each."""
+    noise = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return [*(torch.full_like(noise, value) for value in (0, 128, 255)), noise]
 
 
 def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
@@ -73,28 +95,46 @@ def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
     return None
 
 
-def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> tuple[tuple[Tap, ...], Forward]:
+def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
     fields = TensorReceptiveFields(traced, size)
-    points = find_tap_points(traced, config.layers, config.tap)
+
+    def channels(node: fx.Node) -> int | None:
+        return channels_dim(traced.tensor_shape(node) or (), fields.dims(node), traced.batch or PROBE_BATCH, size)
+
+    points = find_tap_points(traced, config.layers, config.tap, channels)
     taps = []
     for point in points:
-        shape = traced.tensor_shape(point.node) or ()
+        shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
         field = fields.receptive_field(point.node)
         taps.append(Tap(point.layer, shape[1], _map_size(shape), field, point.reading, point.depth))
-    return tuple(taps), GraphForward(traced, [point.node for point in points])
+    if any(tap.receptive_field.fixed and tap.map_size != (1, 1) for tap in taps):
+        without = TensorReceptiveFields(traced, size, local=True)
+        local = [without.receptive_field(point.node) for point in points]
+        taps = [
+            replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
+        ]
+    forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
+    return _Tapped(tuple(taps), forward)
 
 
-def _tap_modules(config: NetworkConfig, module: nn.Module, size: Size) -> tuple[tuple[Tap, ...], Forward]:
-    called = called_modules(module, size)
+def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:
+    called = called_modules(module, probes)
+    skipped = ", ".join(never_called(module, called))
+    notes = (f"never called for black, gray, white and noise images, so not read: {skipped}",) if skipped else ()
     chosen = choose_modules(called, config.layers)
     if not chosen:
-        raise RayselError(no_match(" ".join(config.layers), [call.name for call in called if call.convolution]))
-    whole = ReceptiveField(size=max(size), stride=0.0, offset=0.0, input_size=size, exact=False)
+        fault = no_match(" ".join(config.layers), [call.name for call in called if call.convolution])
+        raise RayselError("; ".join((fault, *notes)))
+    size = (int(probes[0].shape[2]), int(probes[0].shape[3]))
+    whole = ReceptiveField.whole_input(size, "the network cannot be traced")
     taps = []
     for call, depth in chosen:
-        reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced)"
-        taps.append(Tap(call.name, call.shape[1], _map_size(call.shape), whole, reading, depth))
-    return tuple(taps), HookedForward(module, [tap.layer for tap in taps])
+        caveat = "" if call.always else "; not called for every image"
+        reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced{caveat})"
+        shape = channels_first(call.shape, call.channels_dim)
+        taps.append(Tap(call.name, shape[1], _map_size(shape), whole, reading, depth))
+    by_image = not all(call.always for call in called)
+    return _Tapped(tuple(taps), HookedForward(module, [call for call, _ in chosen], by_image), notes)
 
 
 def _map_size(shape: tuple[int, ...]) -> Size:

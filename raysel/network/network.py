@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from raysel.config import Preprocessing
 from raysel.network.forward import Forward, Visit
@@ -28,6 +26,15 @@ class Tap:
     """The operation that is read, for people: ``relu``, ``batch norm + silu``, ``convolution``."""
     depth: int
     """Number of convolutions before it in the graph, chosen or not."""
+    local: ReceptiveField | None = None
+    """What a position sees without channel gates and norms over the whole map; None if none is before it."""
+
+    def crop_field(self, kind: str) -> ReceptiveField:
+        """The field that crops show, by `DeriveConfig.receptive_field`, which must not be ``effective``."""
+        if self.local is None or kind == "theoretical":
+            return self.receptive_field
+        gated = self.receptive_field.fixed and not self.local.fixed
+        return self.local if kind == "local" or gated else self.receptive_field
 
 
 class Network:
@@ -42,6 +49,7 @@ class Network:
         graph_digest: sha256 (hex) over the operations up to the last tap with their settings, in which networks with
             the same weights may differ.
         classes: names of the network's outputs, if its origin has them.
+        notes: what the user should know about what is read, a line each.
     """
 
     def __init__(
@@ -51,8 +59,9 @@ class Network:
         taps: tuple[Tap, ...],
         weights_digest: str,
         forward: Forward,
+        normalize: Normalization,
         classes: tuple[str, ...] = (),
-        average_image: NDArray[np.float32] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
@@ -61,7 +70,8 @@ class Network:
         self.graph_digest = forward.digest
         self.classes = classes
         self._forward = forward
-        self._normalize = Normalization(preprocessing, average_image)
+        self._normalize = normalize
+        self.notes = notes
 
     def to(self, device: str) -> Network:
         """Moves the weights to `device` (``cpu``, ``cuda``, ``cuda:1``); returns the same network."""

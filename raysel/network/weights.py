@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import io
 import pickle
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,7 +93,7 @@ def fit(module: nn.Module, state: StateDict, source: str) -> None:
     Raises:
         RayselError: keys missing, unexpected or of another shape: the first few of each.
     """
-    wanted = module.state_dict()
+    wanted: Any = module.state_dict()
     state = _without_prefix(state, set(wanted))
     # counters of old checkpoints; they take no part in a forward
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
@@ -106,7 +107,9 @@ def fit(module: nn.Module, state: StateDict, source: str) -> None:
     if any(faults.values()):
         found = "; ".join(f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in faults.items() if keys)
         raise RayselError(f"the weights in {redact_uri(source)} do not fit the network: {found}")
-    module.load_state_dict({key: value for key, value in state.items() if key in wanted}, strict=False)
+    fitted = OrderedDict((key, value) for key, value in state.items() if key in wanted)
+    fitted._metadata = wanted._metadata  # type: ignore[attr-defined]  # versions of modules, which some check
+    module.load_state_dict(fitted, strict=False)
 
 
 def _without_prefix(state: StateDict, wanted: set[str]) -> StateDict:

@@ -6,10 +6,11 @@ from raysel.neurons.keys import MAX_IMAGES, activations_of, candidate_keys
 from raysel.neurons.merging import fold_into, keep_top, merge, select
 from raysel.neurons.pictures import contact_sheet, encode_sheet, feature_png, sheet_boxes
 from raysel.neurons.ranking import Candidates, Rankings
-from raysel.neurons.receptive_field import ReceptiveField
+from raysel.neurons.receptive_field import AxisField, ReceptiveField
 
 __all__ = [
     "MAX_IMAGES",
+    "AxisField",
     "Candidates",
     "CropCutter",
     "Crops",

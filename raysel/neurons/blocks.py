@@ -60,21 +60,24 @@ class BlockGrid:
                 target[:, :, : more.shape[2]] += more
 
     def visible(
-        self, origins: NDArray[np.int64], image_size: tuple[int, int]
+        self, origins: NDArray[np.int64], views: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """How much of each row and column of blocks lies inside the image.
+        """How much of each row and column of blocks is visible.
 
         Args:
             origins: int64 [N, 2], first (row, column) of each crop in pixels of the image; may be negative.
-            image_size: (height, width) in pixels.
+            views: int64 [N, 4], the visible pixels of each crop: first row and column, end of rows and of columns.
 
         Returns:
             (rows of pixels in each row of blocks, int64 [N, h]; columns of pixels in each column, int64 [N, w])
         """
+        axes = zip((origins[:, :1], origins[:, 1:]), self.edges, self.lengths, strict=True)
         rows, columns = (
-            np.maximum(np.minimum(image_size[axis] - first, edges + lengths) - np.maximum(-first, edges), 0)
-            for axis, (first, edges, lengths) in enumerate(
-                zip((origins[:, :1], origins[:, 1:]), self.edges, self.lengths, strict=True)
+            np.maximum(
+                np.minimum(views[:, axis + 2, None] - origin, edges + lengths)
+                - np.maximum(views[:, axis, None] - origin, edges),
+                0,
             )
+            for axis, (origin, edges, lengths) in enumerate(axes)
         )
         return rows, columns

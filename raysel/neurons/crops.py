@@ -14,15 +14,15 @@ from raysel.neurons.receptive_field import ReceptiveField
 
 _BAND_VALUES = 1 << 16  # half a megabyte in float64, which fits a core's cache
 _GROUP_CROPS = 8  # reduced at a time: fewer calls, and the crops still fit a core's cache
-_CACHE_BYTES = 128 << 20  # for whole inputs, reduced: the neurons of a chunk share many images
+_CACHE_BYTES = 128 << 20  # for crops of fixed fields, reduced: the neurons of a chunk share many images
 
 
 @dataclass(frozen=True)
 class Crops:
     """N crops of one receptive field in rank order, as sums over blocks of pixels.
 
-    Pixels outside the image are hidden, so the visible pixels of a crop are a rectangle. A block is visible if at least
-    half of its pixels are.
+    Pixels outside the image are hidden, and those that the position does not see, so the visible pixels of a crop are a
+    rectangle. A block is visible if at least half of its pixels are.
     """
 
     grid: BlockGrid
@@ -117,48 +117,56 @@ class CropCutter:
             max_sizes: crops are reduced to at most this many pixels a side, by the least whole factor.
         """
         self._inputs = np.asarray(inputs)  # slicing a plain array costs a fraction of slicing a memory map
-        self._size = field.crop_size
+        self._size = height, width = field.crop_size
         self._factors = [reduction_factor(max(self._size), max_size) for max_size in max_sizes]
         self._grids = {factor: BlockGrid.of(self._size, factor) for factor in self._factors}
-        self._whole = field.whole
+        self._fixed = field.fixed
         cached_inputs = _CACHE_BYTES // sum(grid.empty(1).nbytes for grid in self._grids.values())
-        self._reduced_input = lru_cache(max(cached_inputs, 1))(partial(_reduced_input, self._inputs, self._grids))
+        top, left = field.origins(np.zeros((), int), 1).tolist()
+        shown = self._inputs[:, top : top + height, left : left + width]
+        self._reduced_input = lru_cache(max(cached_inputs, 1))(partial(_reduced_input, shown, self._grids))
 
-    def cut(self, rows: NDArray[np.integer], origins: NDArray[np.integer]) -> list[Crops]:
+    def cut(
+        self, rows: NDArray[np.integer], origins: NDArray[np.integer], boxes: NDArray[np.integer] | None = None
+    ) -> list[Crops]:
         """Cut N crops, and reduce them to each of the sizes.
 
         Args:
             rows: int [N], numbers of the inputs.
             origins: int [N, 2], first (row, column) of each crop in pixels of its input; may be negative.
+            boxes: int [N, 4], the part of each crop that is visible if it is inside the input: first row and column,
+                end of rows and of columns. By default all of it.
 
         Returns:
             The crops in each of the sizes, in the order of `max_sizes`.
         """
         corners = origins.astype(np.int64)
+        views = np.concatenate([corners, corners + self._size], axis=1) if boxes is None else boxes.astype(np.int64)
+        views = np.clip(views, 0, self._inputs.shape[1:3] * 2)
         sums = {k: grid.empty(len(rows)) for k, grid in self._grids.items()}
-        if self._whole:
+        if self._fixed:
             for j, row in enumerate(rows.tolist()):
                 for k, reduced in self._reduced_input(row).items():
                     sums[k][j] = reduced[0]
         else:
-            self._sum_into(sums, rows, corners)
+            self._sum_into(sums, rows, corners, views)
         crops = {}
         for k, grid in self._grids.items():
-            crops[k] = Crops(grid, sums[k], *grid.visible(corners, self._inputs.shape[1:3]))
+            crops[k] = Crops(grid, sums[k], *grid.visible(corners, views))
             sums[k][crops[k].hidden_corners] = 0
         return [crops[k] for k in self._factors]
 
-    def _sum_into(self, sums: dict[int, Sums], rows: NDArray[np.integer], corners: NDArray[np.int64]) -> None:
+    def _sum_into(
+        self, sums: dict[int, Sums], rows: NDArray[np.integer], corners: NDArray[np.int64], views: NDArray[np.int64]
+    ) -> None:
         """Sums over the blocks of crops, by reduction factor."""
-        firsts = np.clip(corners, 0, self._inputs.shape[1:3])
-        ends = np.clip(corners + self._size, 0, self._inputs.shape[1:3])
-        hides = (ends - firsts != self._size).any(axis=1)
-        boxes = list(zip(rows.tolist(), corners.tolist(), firsts.tolist(), ends.tolist(), hides.tolist(), strict=True))
+        hides = (views[:, 2:] - views[:, :2] != self._size).any(axis=1)
+        boxes = list(zip(rows.tolist(), corners.tolist(), views.tolist(), hides.tolist(), strict=True))
         buffer = np.empty((0 if 1 in sums else _GROUP_CROPS, *self._size, 3), np.uint8)
         for first in range(0, len(boxes), _GROUP_CROPS):
             group = slice(first, first + _GROUP_CROPS)
             crops = sums[1][group] if 1 in sums else buffer[: len(boxes[group])]
-            for crop, (row, (y, x), (top, left), (bottom, right), hiding) in zip(crops, boxes[group], strict=True):
+            for crop, (row, (y, x), (top, left, bottom, right), hiding) in zip(crops, boxes[group], strict=True):
                 if hiding:
                     crop.fill(0)
                 crop[top - y : bottom - y, left - x : right - x] = self._inputs[row, top:bottom, left:right]
@@ -168,7 +176,7 @@ class CropCutter:
 
 
 def _reduced_input(inputs: NDArray[np.uint8], grids: dict[int, BlockGrid], row: int) -> dict[int, Sums]:
-    """Sums over the blocks of a whole input, by reduction factor."""
+    """Sums over the blocks of what all positions see of an input, by reduction factor."""
     sums = {k: grid.empty(1) for k, grid in grids.items()}
     for k, grid in grids.items():
         grid.sum_into(sums[k], inputs[row : row + 1])

@@ -2,41 +2,151 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+Integers = NDArray[np.int64]
+Interval = tuple[int, int]
+
+NOTHING = (0, -1)
+"""First and last pixel of a position that sees none."""
+
 
 @dataclass(frozen=True)
-class ReceptiveField:
-    """A square per position, in pixels of the network's input.
+class AxisField:
+    """What the positions along one axis of a map see of the same axis of the network's input, in pixels.
 
-    If the square is at least as large as the input (`whole`), the crop of every position is the input itself.
+    Position r has a window of `size` pixels from ``floor(offset + stride * r)``. Where a window reaches beyond the
+    input there is nothing to see.
     """
 
     size: int
-    """Pixels a side."""
-    stride: float
-    """Pixels from one position to the next."""
-    offset: float
-    """First row and first column of the square of position (0, 0); negative if it covers padding."""
-    input_size: tuple[int, int]
-    """(height, width) of the network's input, in pixels."""
-    exact: bool = True
-    """False if the graph has an operation that is not known, so that this is only an upper bound."""
+    """Pixels of a window, which may exceed the input."""
+    stride: Fraction
+    """Pixels from one position to the next; 0 if all positions have the same window."""
+    offset: Fraction
+    """First pixel of the window of position 0; negative if it covers padding."""
+    length: int
+    """Pixels of the input along this axis."""
+    seen: tuple[Interval, ...] | None = field(default=None, repr=False)
+    """First and last pixel that each position sees, (0, -1) for none; None: all pixels of its window.
+
+    At a border a position may see less than its window. If padding is reflected it may see other pixels: its crop is
+    then moved until it holds them.
+    """
+
+    @classmethod
+    def whole(cls, length: int) -> AxisField:
+        """All positions see all of the axis."""
+        return cls(length, Fraction(0), Fraction(0), length)
+
+    @cached_property
+    def shared(self) -> Interval | None:
+        """First and last pixel of the crop that all positions have in common; None if crops follow the positions."""
+        if self.stride == 0:
+            return int(self.offset), int(self.offset) + self.size - 1
+        if self.size >= self.length:
+            return 0, self.length - 1
+        intervals = {each for each in self.seen or () if each != NOTHING}
+        return intervals.pop() if len(intervals) == 1 else None
+
+    @property
+    def crop_size(self) -> int:
+        """Pixels of a crop."""
+        return self.size if self.shared is None else self.shared[1] - self.shared[0] + 1
+
+    def crops(self, positions: Integers) -> tuple[Integers, Integers, Integers]:
+        """First pixel of each position's crop, and first pixel and end of the part of the crop that it sees.
+
+        The part reaches beyond the input where the crop does. It is empty if nothing is seen.
+        """
+        if self.shared is not None:
+            first, last = (np.full_like(positions, pixel) for pixel in self.shared)
+            return first, first, last + 1
+        step, shift = self.stride, self.offset
+        numerators = step.numerator * shift.denominator * positions + shift.numerator * step.denominator
+        origins = np.asarray(numerators // (step.denominator * shift.denominator))
+        if self.seen is None:
+            return origins, origins, origins + self.size
+        first, last = np.moveaxis(np.array(self.seen)[positions], -1, 0)
+        sees = first <= last
+        origins = np.where(sees, np.clip(origins, last + 1 - self.size, first), origins)
+        ends = np.where(last == self.length - 1, origins + self.size, last + 1)
+        return origins, np.where(sees & (first > 0), first, origins), np.where(sees, ends, origins)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """A rectangle per position, in pixels of the network's input."""
+
+    rows: AxisField
+    columns: AxisField
+    bound: str | None = None
+    """Why this is only an upper bound, in a few words; None if it is exact."""
+
+    @classmethod
+    def whole_input(cls, input_size: tuple[int, int], bound: str | None = None) -> ReceptiveField:
+        """Every position sees the whole input of (height, width) pixels."""
+        height, width = input_size
+        return cls(AxisField.whole(height), AxisField.whole(width), bound)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the network's input, in pixels."""
+        return self.rows.length, self.columns.length
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.rows.size
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.columns.size
+
+    @property
+    def size(self) -> int:
+        """The longer side, in pixels."""
+        return max(self.height, self.width)
+
+    @property
+    def exact(self) -> bool:
+        """False if positions may see less."""
+        return self.bound is None
+
+    @property
+    def fixed(self) -> bool:
+        """True if the crops of all positions show the same pixels."""
+        return self.rows.shared is not None and self.columns.shared is not None
 
     @property
     def whole(self) -> bool:
         """True if the crop of every position is the whole input."""
-        return self.size >= max(self.input_size)
+        return self.fixed and self.crop_size == self.input_size
 
     @property
     def crop_size(self) -> tuple[int, int]:
         """(height, width) of a crop in pixels of the input, before any reduction."""
-        return self.input_size if self.whole else (self.size, self.size)
+        return self.rows.crop_size, self.columns.crop_size
 
-    def origins(self, positions: NDArray[np.integer], map_width: int) -> NDArray[np.int64]:
+    def record(self) -> dict[str, int | float]:
+        """The columns of the neurons table that describe it."""
+        return {
+            "rf_size": self.size,
+            "rf_height": self.height,
+            "rf_width": self.width,
+            "rf_stride": float(self.rows.stride),
+            "rf_offset": float(self.rows.offset),
+            "rf_stride_x": float(self.columns.stride),
+            "rf_offset_x": float(self.columns.offset),
+        }
+
+    def origins(self, positions: NDArray[np.integer], map_width: int) -> Integers:
         """First (row, column) of each position's crop.
 
         Args:
@@ -44,9 +154,25 @@ class ReceptiveField:
             map_width: columns of the layer's map.
 
         Returns:
-            int64 [..., 2] in pixels of the input, ``floor(offset + stride * cell)``; may be negative.
+            int64 [..., 2] in pixels of the input; may be negative.
         """
-        cells = np.stack(np.divmod(positions.astype(np.int64), map_width), axis=-1)
-        if self.whole:
-            return np.zeros_like(cells)
-        return np.floor(self.offset + self.stride * cells).astype(np.int64)
+        return self._crops(positions, map_width)[0]
+
+    def boxes(self, positions: NDArray[np.integer], map_width: int) -> Integers:
+        """The part of each position's crop that it sees: first row and column, end of rows and of columns.
+
+        Args:
+            positions: int [...], ``row * map_width + column``.
+            map_width: columns of the layer's map.
+
+        Returns:
+            int64 [..., 4] in pixels of the input. It may reach beyond the input; the pixels of the input in it are
+            those that the position sees.
+        """
+        return np.concatenate(self._crops(positions, map_width)[1:], axis=-1)
+
+    def _crops(self, positions: NDArray[np.integer], map_width: int) -> tuple[Integers, Integers, Integers]:
+        cells = np.divmod(positions.astype(np.int64), map_width)
+        axes = (axis.crops(cell) for axis, cell in zip((self.rows, self.columns), cells, strict=True))
+        origins, firsts, ends = (np.stack(both, axis=-1) for both in zip(*axes, strict=True))
+        return origins, firsts, ends

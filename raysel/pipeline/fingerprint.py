@@ -17,10 +17,11 @@ from raysel.pipeline.scan.layout import forward_batch
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
-DERIVE_VERSION = 2
+DERIVE_VERSION = 3
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
+3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 """
 
 
@@ -60,17 +61,8 @@ def _values(config: RunConfig, which: Enters) -> dict[str, Any]:
 
 
 def tap_record(tap: Tap) -> dict[str, Any]:
-    """A tap as plain data."""
-    field = tap.receptive_field
-    return {
-        "layer": tap.layer,
-        "channels": tap.channels,
-        "map": list(tap.map_size),
-        "rf_size": field.size,
-        "rf_stride": field.stride,
-        "rf_offset": field.offset,
-        "reading": tap.reading,
-    }
+    """A tap as plain data, without its receptive field, on which no ranking depends."""
+    return {"layer": tap.layer, "channels": tap.channels, "map": list(tap.map_size), "reading": tap.reading}
 
 
 def _labels_digest(images: ImagesList) -> str:

@@ -96,8 +96,7 @@ def _ranking_table(tap: Tap, first_channel: int, rankings: Rankings, images: Ima
     neuron, rank = np.nonzero(ids >= 0)
     image, positions = ids[neuron, rank], rankings.positions[neuron, rank]
     field = tap.receptive_field
-    y0, x0 = field.origins(positions, tap.map_size[1]).T
-    height, width = field.crop_size
+    y0, x0, y1, x1 = field.boxes(positions, tap.map_size[1]).T
     row, column = np.divmod(positions, tap.map_size[1])
     return pa.table(
         {
@@ -111,8 +110,8 @@ def _ranking_table(tap: Tap, first_channel: int, rankings: Rankings, images: Ima
             "column": column,
             "x0": x0,
             "y0": y0,
-            "x1": x0 + width,
-            "y1": y0 + height,
+            "x1": x1,
+            "y1": y1,
             "label": images.images["label"].take(image).combine_chunks().dictionary_encode(),
         }
     )

@@ -36,7 +36,7 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
         network=NetworkRecord(
             name=network.name,
             weights=network.weights_digest,
-            taps=_taps(network, derived.taps),
+            taps=_taps(network, derived.taps, run.config.derive.receptive_field),
             preprocessing=asdict(network.preprocessing),
         ),
         source=SourceRecord(
@@ -62,17 +62,12 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
     )
 
 
-def _taps(network: Network, cut: tuple[Tap, ...]) -> dict[str, Any]:
-    """Each tap with its theoretical receptive field, and the effective one if crops were cut to that."""
-    records = {tap.layer: tap_record(tap) for tap in network.taps}
+def _taps(network: Network, cut: tuple[Tap, ...], kind: str) -> dict[str, Any]:
+    """Each tap with its theoretical receptive field, and the local or effective one if crops were cut to that."""
+    records = {tap.layer: tap_record(tap) | tap.receptive_field.record() for tap in network.taps}
     for before, tap in zip(network.taps, cut, strict=True):
         if tap is not before:
-            field = tap.receptive_field
-            records[tap.layer]["effective"] = {
-                "rf_size": field.size,
-                "rf_stride": field.stride,
-                "rf_offset": field.offset,
-            }
+            records[tap.layer]["effective" if kind == "effective" else "local"] = tap.receptive_field.record()
     return records
 
 

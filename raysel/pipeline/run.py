@@ -62,6 +62,8 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labels, own_classes = _labels(config), read_class_list(options.classes) if options.classes else None
     network = load(config.network)
+    for note in network.notes:
+        reporter.say(f"network: {note}")
     with ExitStack() as stack:
         # Ray takes seconds to start, so it starts only when there is work for it.
         cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))

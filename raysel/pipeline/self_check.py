@@ -26,8 +26,8 @@ class Crop:
     """(row, column) on the map."""
     image: int
     """Row of the pixels."""
-    box: tuple[int, int, int]
-    """First row, first column and side, in pixels of the network's input."""
+    box: tuple[int, int, int, int]
+    """First row and column, end of rows and of columns, in pixels of the network's input."""
 
 
 def crop_of(taps: Sequence[Tap], tap: int, channel: int, position: tuple[int, int], image: int) -> Crop | None:
@@ -38,11 +38,11 @@ def crop_of(taps: Sequence[Tap], tap: int, channel: int, position: tuple[int, in
     field, columns = taps[tap].receptive_field, taps[tap].map_size[1]
     if field.whole or not field.exact:
         return None
-    top, left = field.origins(np.array(position[0] * columns + position[1]), columns).tolist()
+    top, left, bottom, right = field.boxes(np.array(position[0] * columns + position[1]), columns).tolist()
     height, width = field.input_size
-    if top < 0 or left < 0 or top + field.size > height or left + field.size > width:
+    if top < 0 or left < 0 or bottom > height or right > width:
         return None
-    return Crop(tap, channel, position, image, (top, left, field.size))
+    return Crop(tap, channel, position, image, (top, left, bottom, right))
 
 
 def activations_alone(
@@ -75,8 +75,8 @@ def _forward(network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop],
         inputs = network.normalize(torch.from_numpy(pixels[filled]))
         alone = torch.zeros_like(inputs)
         for number, crop in enumerate(crops):
-            top, left, side = crop.box
-            window = (number, slice(None), slice(top, top + side), slice(left, left + side))
+            top, left, bottom, right = crop.box
+            window = (number, slice(None), slice(top, bottom), slice(left, right))
             alone[window] = inputs[window]
         network.forward(alone, read)
     return values

@@ -29,12 +29,14 @@ def draw_features(index: Index, per_layer: int = 12) -> Image.Image:
     font = ImageFont.load_default(13)
     for row, layer in enumerate(index.layers):
         top = GAP + row * line
-        size = index.find(layer=layer, limit=1)["rf_size"][0].as_py()
-        draw.text((GAP, top), f"{layer}   receptive field {size} px", fill="#333333", font=font)
+        (row_of_layer,) = index.find(layer=layer, limit=1).select(["rf_height", "rf_width"]).to_pylist()
+        size = f"{row_of_layer['rf_height']} x {row_of_layer['rf_width']} px"
+        draw.text((GAP, top), f"{layer}   receptive field {size}", fill="#333333", font=font)
         for column, neuron in enumerate(clearest(index, layer)[:per_layer]):
             feature = neuron.picture
             assert feature is not None, "a neuron that is not dead has a feature"
-            tile = feature.resize((TILE, TILE), Image.Resampling.NEAREST)
+            scale = TILE / max(feature.size)
+            tile = feature.resize([max(1, round(side * scale)) for side in feature.size], Image.Resampling.NEAREST)
             picture.paste(tile, (GAP + column * (TILE + GAP), top + CAPTION), tile)
     return picture
 

@@ -79,7 +79,8 @@ def _lines(neuron: Neuron) -> list[tuple[str, ImageFont.FreeTypeFont, tuple[int,
     if row["class_selectivity"] is not None:
         chance = "" if row["class_chance"] is None else f" (chance {row['class_chance']:.3f})"
         numbers.append(f"class selectivity {row['class_selectivity']:.3f}{chance}")
-    numbers += [f"{row['n']} image{'s' if row['n'] > 1 else ''}", f"receptive field {row['rf_size']} px"]
+    numbers.append(f"{row['n']} image{'s' if row['n'] > 1 else ''}")
+    numbers.append(f"receptive field {row['rf_height']} x {row['rf_width']} px")
     classes = [f"{_drawable(entry.name)} {entry.share:.0%}" for entry in neuron.classes[:MAX_CLASSES]]
     lines = [(neuron.address, _font(26), INK), ("   ·   ".join(numbers), _font(16), INK)]
     return [*lines, ("     ".join(classes), _font(16), SOFT_INK)] if classes else lines

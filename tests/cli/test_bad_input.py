@@ -143,7 +143,7 @@ def test_labels(type_here, labels, says):
         (["--cache-gb", "-1"], ["--cache-gb"]),
         (["--cache-gb", "inf"], ["--cache-gb"]),
         (["--num-cpus", "0"], ["--num-cpus"]),
-        (["--receptive-field", "blur"], ["--receptive-field", "blur", "theoretical", "effective"]),
+        (["--receptive-field", "blur"], ["--receptive-field", "blur", "auto", "theoretical", "local", "effective"]),
         (["--kind", "zip"], ["--kind", "zip", "folder", "tar"]),
         (["--workers", "two"], ["--workers", "two", "int", "raysel index --help"]),
         (["--n-max"], ["--n-max", "requires an argument", "--help"]),

@@ -10,7 +10,9 @@ import pytest
 
 from tests.typed import furnish, raysel_here
 
-KEYS = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "tap"]
+FIELD = ["rf_size", "rf_height", "rf_width", "rf_stride", "rf_offset", "rf_stride_x", "rf_offset_x"]
+KEYS = ["layer", "channels", "map", *FIELD, "exact", "reason", "tap"]
+SHOWN = ["layer", "channels", "map", "rf_size", "rf_stride", "rf_offset", "tap"]
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +36,14 @@ def test_vgg_m_without_weights(type_in):
     assert [row["rf_size"] for row in rows] == [7, 27, 75, 107, 139]
     assert [row["rf_stride"] for row in rows] == [2, 8, 16, 16, 16]
     assert [row["map"] for row in rows] == [[109, 109], [26, 26], *[[13, 13]] * 3]
-    assert {row["tap"] for row in rows} == {"relu"}
+    assert {(row["exact"], row["tap"]) for row in rows} == {(True, "relu")}
 
 
 def test_the_table_for_people(type_in):
     ended = type_in("tiny_network:tiny", "--network-args", '{"width": 5}')
     assert (ended.status, ended.err) == (0, "")
     lines = [line.split() for line in ended.out.splitlines()]
-    assert lines[0] == KEYS
+    assert lines[0] == SHOWN
     assert lines[1] == ["0", "5", "15", "x", "15", "3", "2", "0", "relu"]
     assert lines[2] == ["2", "4", "13", "x", "13", "7", "2", "0", "relu"]
     assert ended.out.endswith("2 layers, 9 neurons, images of 32 x 32 pixels\n")
@@ -60,6 +62,20 @@ def test_a_bound_is_told(type_in):
     """A transposed convolution's field differs from position to position."""
     ended = type_in("tests.network.small:upsampled")
     assert [("<=" in line) for line in ended.out.splitlines()[1:4]] == [False, True, True]
+
+
+def test_a_local_field_and_a_rectangle_are_named(type_in):
+    """`tests.network.small:squeezed`: a kernel of 3 x 7 before a gate, and one of 3 x 3 with stride 2 behind it."""
+    ended = type_in("tests.network.small:squeezed")
+    lines = ended.out.splitlines()
+    assert [("3 x 7 " in lines[1]), ("5 x 9 (local)" in lines[2])] == [True, True]
+    rows = json.loads(type_in("tests.network.small:squeezed", "--json").out)
+    assert [(row["rf_size"], row["rf_height"], row["rf_width"]) for row in rows] == [(7, 3, 7), (9, 5, 9)]
+    assert [(row["exact"], row["reason"]) for row in rows] == [
+        (True, None),
+        (False, "local: without channel gates and norms over the map"),
+    ]
+    assert (rows[1]["rf_offset"], rows[1]["rf_offset_x"]) == (-2, -4)
 
 
 def test_effective_beside_theoretical(type_in):

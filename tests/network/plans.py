@@ -90,7 +90,7 @@ def _layers(plan: list[list[Any]], channels: int) -> tuple[list[nn.Module], int]
     for kind, *settings in plan:
         if kind == "conv":
             kernel, stride, padding, dilation, groups = settings
-            groups = groups if channels % groups == 0 else 1
+            groups = groups if channels % groups == CHANNELS % groups == 0 else 1
             layers.append(nn.Conv2d(channels, CHANNELS, kernel, stride, padding, dilation, groups))
             channels = CHANNELS
         elif kind == "functional conv":

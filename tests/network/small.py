@@ -167,3 +167,147 @@ def by_value(stride: int) -> nn.Module:
     network = ByValue()
     network.b.stride = (stride, stride)
     return network
+
+
+class Branching(nn.Module):
+    """Bright images take one branch, dark ones the other; no image takes the third."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.bright, self.dark, self.never = (nn.Conv2d(3, 3, 3) for _ in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.stem(x)
+        mean = float(x.mean())
+        if mean > 2:
+            return self.never(y)
+        return self.bright(y) if mean > 0.3 else self.dark(y)
+
+
+class Checked(nn.Module):
+    """Reads of shapes and checks between a convolution and its batch norm, as in timm's batch norm with activation."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.swish = nn.Conv2d(4, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        torch._assert(x.ndim == 4, f"expected a map, got {x.ndim} dimensions")
+        rows = x.shape[2]
+        x = functional.batch_norm(x, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias)
+        size, device = x.size(), x.device
+        x = self.swish(x.relu().to(device))
+        x = x * x.sigmoid()
+        return x.mean((2, 3)) * rows * size[0]
+
+
+class Dropped(nn.Module):
+    """Operations in place whose results the code does not use."""
+
+    preprocessing = Preprocessing(resize=(16, 16), crop=None)
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 7, padding=3), nn.Conv2d(4, 4, 1)
+        self.some = nn.Conv2d(3, 2, 7, padding=3)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        if self.kind == "add":
+            y.add_(self.b(x))
+        elif self.kind == "part":
+            y[:, :2] += self.some(x)
+        elif self.kind == "set":
+            y[:, 1:3] = self.some(x)
+        elif self.kind == "rows":
+            y[:, :, 3:5] += 1.0
+        elif self.kind == "copy":
+            y.copy_(self.b(x))
+        elif self.kind == "view":
+            flat = y.flatten(2)
+            flat.add_(self.b(x).flatten(2))
+        elif self.kind == "parts":
+            first, second = y.chunk(2, dim=1)
+            first.mul_(self.some(x))
+            y = torch.cat((second, first), dim=1)
+        elif self.kind == "relu":
+            self.relu(y)
+        elif self.kind == "out":
+            torch.add(self.b(x), 1.0, out=y)
+        return self.c(y)
+
+
+class BranchingLast(nn.Module):
+    """A linear layer over the channels of a map, in code that no tracer can follow."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.linear(self.stem(x).permute(0, 2, 3, 1))
+        return x if float(x.sum()) > 0 else -x
+
+
+class OfTwo(nn.Module):
+    """Elementwise maximum and minimum of two maps, which share their names with reductions."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b = self.a(x), self.b(x)
+        return self.c(torch.max(a, b) + torch.min(a, other=b) + b.max(a))
+
+
+def wrapped(kind: str) -> nn.Module:
+    """`InPlace` in a wrapper, or next to a wrapped module."""
+    network: Any = InPlace()
+    if kind == "compiled":
+        network = torch.compile(network)
+    if kind == "compiled in place":
+        network.compile()
+        network.conv.compile()
+    elif kind == "inner":
+        network.conv = nn.DataParallel(torch.compile(network.conv))
+    elif kind == "parallel":
+        network = nn.DataParallel(network)
+    elif kind == "script":
+        network = torch.jit.trace(network, torch.zeros(1, 3, 12, 20), check_trace=False)
+    elif kind == "inner script":
+        network.conv = torch.jit.trace(network.conv, torch.zeros(1, 3, 12, 20))
+    return network
+
+
+class Squeezed(nn.Module):
+    """A kernel that is wider than high, a gate, and a convolution behind it."""
+
+    preprocessing = Preprocessing(resize=(32, 32), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(3, 4, (3, 7), padding=(1, 3))
+        self.behind = nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.wide(x)
+        return self.behind(x * x.mean((2, 3), keepdim=True).sigmoid())
+
+
+def squeezed() -> nn.Module:
+    """A `Squeezed` with fixed weights."""
+    torch.manual_seed(5)
+    return Squeezed()

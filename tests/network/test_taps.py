@@ -31,6 +31,22 @@ def test_activations_written_in_many_ways() -> None:
     assert [tap.depth for tap in network.taps] == [0, 1, 2, 3, 4, 5]
 
 
+def test_reads_of_shapes_and_checks_use_no_tensor() -> None:
+    config = NetworkConfig(network="tests.network.small:Checked")
+    network = load(config)
+    assert readings(network) == {"conv": "batch norm + relu", "swish": "silu"}
+    images = pixels(network, 2)
+    module = import_network(config).module.eval()
+    expected, actual = plain(module, images, network), maps(network, images)
+    assert_close(actual["conv"], module.norm(expected["conv"]).relu())
+
+
+@pytest.mark.parametrize("name", ["inception_v4", "mobilenetv2_050"])
+def test_timm_is_read_after_its_batch_norm(name: str) -> None:
+    network = load(NetworkConfig(network="timm.models:create_model", network_args={"model_name": name}))
+    assert set(readings(network).values()) <= {"batch norm", "batch norm + relu", "batch norm + relu6"}
+
+
 def test_written_out_activations_are_computed() -> None:
     config = NetworkConfig(network="tests.network.small:gated", layers=("swish", "hard"))
     network = load(config)
@@ -94,6 +110,32 @@ def test_modules_by_name() -> None:
     assert_close(actual["fc"][:, :, 0, 0], expected["fc"])
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "sizes"),
+    [
+        ("convnext_tiny", ("features.1.0.block.3", "features.1.0.block.4"), (384, 56, 56)),  # linear, GELU
+        ("convnext_tiny", ("features.1.0.block.2",), (96, 56, 56)),  # layer norm
+        ("swin_t", ("features.1.0.mlp.0", "features.1.0.mlp.1"), (384, 56, 56)),
+        ("swin_t", ("features.3.1.mlp.3", "features.2.reduction"), (192, 28, 28)),
+    ],
+)
+def test_modules_with_the_channels_last(name: str, layers: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+    config = NetworkConfig(network=f"torchvision:{name}", weights="random", layers=layers)
+    network = load(config)
+    assert {(tap.channels, *tap.map_size) for tap in network.taps} == {sizes}
+    images = pixels(network, 2)
+    expected, actual = plain(import_network(config).module, images, network), maps(network, images)
+    for layer in layers:
+        assert_close(actual[layer], expected[layer].permute(0, 3, 1, 2))
+
+
+def test_fields_of_linear_layers_with_the_channels_last() -> None:
+    layers = ("features.1.0.block.0", "features.1.0.block.4", "features.1.1.block.4")
+    network = load(NetworkConfig(network="torchvision:convnext_tiny", weights="random", layers=layers))
+    fields = [tap.receptive_field for tap in network.taps]
+    assert [(field.size, field.exact) for field in fields] == [(28, True), (28, True), (52, True)]
+
+
 def test_layers_are_in_the_order_of_the_graph() -> None:
     network = load(
         NetworkConfig(
@@ -122,7 +164,7 @@ def test_a_glob_that_matches_nothing_names_layers() -> None:
 
 
 def test_a_module_without_a_map() -> None:
-    with pytest.raises(RayselError, match="'encoder' has no single output of 2 or 4 dimensions"):
+    with pytest.raises(RayselError, match="'encoder' has no single output that is a map or a vector"):
         load(NetworkConfig(network="torchvision:vit_b_32", weights="random", layers=("encoder",)))
 
 

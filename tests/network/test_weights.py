@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_safetensors(tmp_path: Path) -> None:
     save_file(state(), tmp_path / "w.safetensors")
     assert_equal(loaded(tmp_path / "w.safetensors"), state())
     assert_equal(loaded((tmp_path / "w.safetensors").as_uri()), state())
+
+
+def test_modules_that_check_their_version(tmp_path: Path) -> None:
+    config = NetworkConfig(network="torchvision:mnasnet0_5", weights="random")
+    weights = {name: tensor + 1 for name, tensor in import_network(config).module.state_dict().items()}
+    torch.save(weights, tmp_path / "w.pth")
+    filled = import_network(replace(config, weights=str(tmp_path / "w.pth"))).module.state_dict()
+    assert_equal(filled, weights)
 
 
 @pytest.mark.parametrize("key", [None, "state_dict", "model", "model_state_dict"])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from raysel.neurons import CropCutter, NeuronFeature, ReceptiveField, neuron_feature
 from raysel.neurons.blocks import reduction_factor
 from tests import reference
+from tests.neurons.fields import square
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -79,7 +80,7 @@ def assert_same(got: NeuronFeature, expected: NeuronFeature) -> None:
     max_size=st.integers(3, 40),
 )
 def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width: int, max_size: int) -> None:
-    field = ReceptiveField(size, 1, 0, (height, width))
+    field = square(size, (height, width))
     inputs, neurons = random_neurons(seed, field)
     cutter = CropCutter(inputs, field, max_size)
     for neuron in neurons:
@@ -88,7 +89,7 @@ def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width:
 
 @pytest.mark.parametrize(("size", "max_size"), [(50, 7), (40, 4), (200, 8), (199, 5)])
 def test_crops_that_are_reduced_by_a_large_factor_equal_the_reference(size: int, max_size: int) -> None:
-    field = ReceptiveField(size, 1, 0, (240, 230))
+    field = square(size, (240, 230))
     inputs, neurons = random_neurons(5, field, n=24)
     cutter = CropCutter(inputs, field, max_size)
     for neuron in neurons:
@@ -96,7 +97,7 @@ def test_crops_that_are_reduced_by_a_large_factor_equal_the_reference(size: int,
 
 
 def test_a_hundred_crops_of_a_deep_layer_from_a_memory_map_equal_the_reference(tmp_path: Path) -> None:
-    field = ReceptiveField(139, 16, -46, (224, 224))
+    field = square(139, (224, 224), 16, -46)
     rng = np.random.default_rng(3)
     pixels = rng.integers(0, 256, (12, 224, 224, 3), dtype=np.uint8)
     pixels.tofile(tmp_path / "inputs")
@@ -112,7 +113,7 @@ def test_a_hundred_crops_of_a_deep_layer_from_a_memory_map_equal_the_reference(t
 @pytest.mark.parametrize(("size", "n"), [(1, 1), (1, 100), (2, 33), (15, 100), (40, 7)])
 def test_crops_are_added_one_by_one_in_rank_order(size: int, n: int) -> None:
     """To the bit, so that no library may add them in an order of its own."""
-    field = ReceptiveField(size, 1, 0, (48, 48))
+    field = square(size, (48, 48))
     rng = np.random.default_rng(6)
     inputs = rng.integers(0, 256, (9, 48, 48, 3), dtype=np.uint8)
     neuron = Neuron(rng.integers(0, 9, n), rng.integers(0, 49 - size, (n, 2)), np.linspace(1, 0.7, n))
@@ -126,7 +127,7 @@ def test_crops_are_added_one_by_one_in_rank_order(size: int, n: int) -> None:
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, size=st.sampled_from([3, 17, 20, 24]), max_size=st.sampled_from([6, 10, 40]))
 def test_other_neurons_and_sizes_of_the_same_cutter_change_no_bit(seed: int, size: int, max_size: int) -> None:
-    field = ReceptiveField(size, 1, 0, (22, 24))
+    field = square(size, (22, 24))
     inputs, neurons = random_neurons(seed, field, neurons=4)
     shared = CropCutter(inputs, field, 7, max_size)
     for neuron in neurons:
@@ -134,7 +135,7 @@ def test_other_neurons_and_sizes_of_the_same_cutter_change_no_bit(seed: int, siz
 
 
 def test_bands_of_a_large_crop_are_parts_of_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    field = ReceptiveField(24, 1, 0, (22, 26))
+    field = square(24, (22, 26))
     inputs, (neuron,) = random_neurons(2, field, neurons=1, n=30)
     in_one_band = neuron.feature(CropCutter(inputs, field, 12))
     monkeypatch.setattr("raysel.neurons.crops._BAND_VALUES", 1)
@@ -143,7 +144,7 @@ def test_bands_of_a_large_crop_are_parts_of_the_same_sums(monkeypatch: pytest.Mo
 
 def test_whole_inputs_that_left_the_cache_are_reduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raysel.neurons.crops._CACHE_BYTES", 3 * 10 * 10 * 3 * 2)
-    field = ReceptiveField(99, 1, 0, (20, 20))
+    field = square(99, (20, 20))
     inputs, neurons = random_neurons(11, field, neurons=6, images=9)
     cutter = CropCutter(inputs, field, 10)
     for neuron in neurons:
@@ -153,7 +154,7 @@ def test_whole_inputs_that_left_the_cache_are_reduced_again(monkeypatch: pytest.
 @pytest.mark.parametrize(("origin", "most"), [((0, 0), 0.0), ((-2, 1), 1e-7)])
 def test_equal_crops_are_the_feature_and_have_no_deviation(origin: tuple[int, int], most: float) -> None:
     """Exactly none, or next to none where pixels of a block are hidden and its mean is rounded."""
-    field = ReceptiveField(15, 1, 0, (16, 16))
+    field = square(15, (16, 16))
     inputs = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
     pixels, _ = reference.reduce(reference.crop(inputs[0], origin, (15, 15)), 5)
     cutter = CropCutter(inputs, field, 3)
@@ -164,7 +165,7 @@ def test_equal_crops_are_the_feature_and_have_no_deviation(origin: tuple[int, in
 
 
 def test_pixels_that_no_crop_shows_are_zero() -> None:
-    field = ReceptiveField(4, 1, -2, (6, 6))
+    field = square(4, (6, 6), 1, -2)
     inputs = np.full((1, 6, 6, 3), 255, dtype=np.uint8)
     origins = field.origins(np.zeros(2, dtype=int), 6)  # the corner: a quarter of the crop is visible
     got = Neuron(np.zeros(2, int), origins, np.array([1.0, 0.8])).feature(CropCutter(inputs, field, 4))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from raysel.neurons import CropCutter, ReceptiveField, contact_sheet, encode_sheet, feature_png, sheet_boxes
+from raysel.neurons import CropCutter, contact_sheet, encode_sheet, feature_png, sheet_boxes
 from tests import reference
+from tests.neurons.fields import square
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
@@ -30,7 +31,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
 def test_a_sheet_holds_the_crops_in_rank_order(seed: int, size: int, crop_size: int, n: int) -> None:
     """Each as the reference reduces it, to the nearest level; white where it is hidden."""
     rng = np.random.default_rng(seed)
-    field = ReceptiveField(size, 1, 0, (26, 33))
+    field = square(size, (26, 33))
     inputs = rng.integers(0, 256, (4, 26, 33, 3), dtype=np.uint8)
     rows = rng.integers(0, 4, n)
     origins = np.zeros((n, 2), int) if field.whole else rng.integers(-size, 34, (n, 2))

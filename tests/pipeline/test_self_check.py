@@ -58,8 +58,12 @@ def test_a_crop_alone_gives_the_activation(name: str) -> None:
 def test_a_wrong_crop_gives_another_activation() -> None:
     network = load(NETWORKS["branches"])
     pixels, crops, wanted = crops_and_activations(network, IMAGES)
-    smaller = [replace(crop, box=(crop.box[0] + 1, crop.box[1] + 1, crop.box[2] - 2)) for crop in crops]
-    moved = [replace(crop, box=(crop.box[0] - 1, crop.box[1], crop.box[2])) for crop in crops if crop.box[0] > 0]
+    boxes = np.array([crop.box for crop in crops])
+    smaller = [
+        replace(crop, box=box) for crop, box in zip(crops, (boxes + np.array([1, 1, -1, -1])).tolist(), strict=True)
+    ]
+    up = zip(crops, (boxes - np.array([1, 0, 1, 0])).tolist(), strict=True)
+    moved = [replace(crop, box=box) for crop, box in up if crop.box[0] > 0]
     kept = [value for crop, value in zip(crops, wanted, strict=True) if crop.box[0] > 0]
     for wrong, values in ((smaller, wanted), (moved, kept)):
         got = np.array([value for _, value in activations_alone(network, pixels, wrong, BATCH)])
@@ -73,7 +77,7 @@ def test_which_crops_cannot_be_run_alone() -> None:
     assert crop_of(network.taps, numbers["first"], 0, (0, 5), 0) is None  # rows -2 and -1 are padding
     assert crop_of(network.taps, numbers["first"], 0, (11, 5), 0) is None
     inside = crop_of(network.taps, numbers["first"], 0, (1, 10), 2)
-    assert inside == Crop(numbers["first"], 0, (1, 10), 2, (0, 18, 5))
+    assert inside == Crop(numbers["first"], 0, (1, 10), 2, (0, 18, 5, 23))
     bounded = load(NetworkConfig(network="tests.network.small:upsampled"))
     assert not bounded.taps[1].receptive_field.exact
     assert crop_of(bounded.taps, 1, 0, (20, 20), 0) is None

@@ -16,7 +16,8 @@ from raysel.store import ClassShare, Neuron
 
 def neuron(crops: list[Image.Image], **row: Any) -> Neuron:
     """A neuron with a red feature of 10 x 10 pixels."""
-    known = {"n": len(crops), "rf_size": 9, "color_selectivity": 0.5, "class_selectivity": None, "class_chance": None}
+    known = {"n": len(crops), "rf_height": 9, "rf_width": 9, "color_selectivity": 0.5}
+    known |= {"class_selectivity": None, "class_chance": None}
     classes = row.pop("classes", [])
     feature = Image.new("RGBA", (10, 10), (250, 0, 0, 255))
     return cast(

@@ -13,6 +13,7 @@ import raysel
 from raysel.errors import RayselError
 from raysel.files import Folder, conditional_file
 from raysel.store import (
+    FORMAT_VERSION,
     LOCK_NAME,
     Manifest,
     check_files,
@@ -133,7 +134,7 @@ def test_of_two_runs_the_second_put_fails(
 
 def test_the_manifest_can_be_read_again(made: Synthetic, tmp_path: Path) -> None:
     fields = json.loads((tmp_path / "manifest.json").read_text())
-    assert fields["format_version"] == 2
+    assert fields["format_version"] == FORMAT_VERSION
     assert fields["counts"]["neurons"] == 70
     assert fields["counters"] == {"scan.candidates_sent": 1234}
     assert datetime.fromisoformat(fields["created"]).utcoffset() == timedelta(0)
@@ -146,10 +147,14 @@ def _edit(folder: Path, **changes: object) -> Folder:
     return Folder.at(folder)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(1, "run `raysel index` again with --replace"), (3, "update raysel")])
+@pytest.mark.parametrize(
+    ("version", "advice"), [(1, "run `raysel index` again with --replace"), (FORMAT_VERSION + 1, "update raysel")]
+)
 def test_another_format_is_refused(made: Synthetic, tmp_path: Path, version: int, advice: str) -> None:
     folder = _edit(tmp_path, format_version=version, network="of another shape")
-    with pytest.raises(RayselError, match=f"has format {version}, this raysel reads format 2: {advice}") as error:
+    with pytest.raises(
+        RayselError, match=f"has format {version}, this raysel reads format {FORMAT_VERSION}: {advice}"
+    ) as error:
         raysel.open(tmp_path)
     assert "\n" not in str(error.value)
     assert published_manifest(folder) is None
@@ -180,7 +185,7 @@ def test_a_manifest_cannot_have_its_tables_outside(made: Synthetic, tmp_path: Pa
         read_manifest(_edit(tmp_path, index_fingerprint=fingerprint))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 2}', "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", f'{{"format_version": {FORMAT_VERSION}}}', "null"])
 def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RayselError, match=r"manifest\.json") as raised:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -11,6 +15,19 @@ from torch.export import Dim, ExportedProgram
 
 from raysel.errors import type_and_first_line
 from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, calls_around, shapes_of
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Discards what torch prints about a failure beside the error that it raises: log lines, stacks, whole graphs."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
@@ -22,8 +39,7 @@ def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     module.eval()
     images = torch.zeros(PROBE_BATCH, 3, *input_size)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with silenced():
             program = torch.export.export(module, (images,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
     except Exception as error:  # the network's code can raise anything
         raise UntraceableError(f"torch.export: {type_and_first_line(error)}") from error

@@ -54,6 +54,9 @@ _SIGNATURES: dict[str, tuple[str, ...]] = {
     "slice": ("input", "dim", "start", "end", "step"),
     "narrow": ("input", "dim", "start", "length"),
     "softmax": ("input", "dim"),
+    "normalize": ("input", "p", "dim"),
+    "norm": ("input", "p", "dim", "keepdim"),
+    "linalg_vector_norm": ("input", "ord", "dim", "keepdim"),
     "log_softmax": ("input", "dim"),
     "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
     "pixel_shuffle": ("input", "upscale_factor"),
@@ -110,7 +113,11 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "dropout": ("stochastic_depth", "feature_dropout", "alpha_dropout", "dropout2d"),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+_OF_TWO = {"max": "maximum", "min": "minimum"}
+"""What operations with the name of a reduction are if they take two tensors."""
+
 _IN_PLACE_OPERATORS: dict[Any, str] = {
+    operator.setitem: "setitem",
     operator.iadd: "add",
     operator.isub: "sub",
     operator.imul: "mul",
@@ -145,6 +152,8 @@ def describe(node: fx.Node, traced: Traced) -> Operation:
         return Operation(node.op, {}, False)
     name, arguments, in_place = _describe_module(node, traced) if node.op == "call_module" else _describe_call(node)
     arguments = {key: _known(value, traced) for key, value in arguments.items()}
+    if name in _OF_TWO and (isinstance(arguments.get("dim"), fx.Node) or "other" in arguments):
+        name = _OF_TWO[name]
     if name in CONVOLUTIONS and node.op != "call_module":
         arguments["kernel_size"] = (traced.tensor_shape(arguments["weight"]) or (1, 1))[-2:]
     return Operation(name, arguments, in_place or arguments.get("inplace") is True or "out" in arguments)

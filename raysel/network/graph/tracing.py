@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from raysel.errors import type_and_first_line
+from raysel.network.graph.memory import Memory
 
 PROBE_BATCH = 2
 """Images in the batch whose shapes are recorded; not 1, so that squeeze() and broadcasting keep its dimension."""
@@ -77,9 +78,10 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
         raise UntraceableError(f"torch.fx: {type_and_first_line(error)}") from error
     _bind_defaults(graph)
     graph_module = fx.GraphModule(module, graph)
+    shapes = shapes_of(graph_module, input_size)
     calls = {node: calls_around(node) for node in graph_module.graph.nodes}
     kinds = {name: type(child).__name__ for name, child in module.named_modules()}
-    return Traced(graph_module, shapes_of(graph_module, input_size), calls, kinds)
+    return Traced(graph_module, shapes, calls, kinds)
 
 
 def calls_around(node: fx.Node) -> tuple[str, ...]:
@@ -118,10 +120,14 @@ class _ShapeRecorder(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self.shapes: dict[fx.Node, Any] = {}
+        self.memory = Memory()
 
     def run_node(self, n: fx.Node) -> Any:
+        inputs = {source: self.env[source] for source in n.all_input_nodes}
+        versions = self.memory.versions(inputs)
         value = super().run_node(n)
         self.shapes[n] = _shape_of(value)
+        self.memory.note(n, inputs, versions, value)
         return value
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -163,7 +169,7 @@ def _shape_of(value: Any) -> Any:
 
 
 def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = PROBE_BATCH) -> dict[fx.Node, Any]:
-    """Shapes of all nodes for a batch of images.
+    """Shapes of all nodes for a batch of images; operations in place are followed, which can add nodes to the graph.
 
     Raises:
         UntraceableError: the network does not take images of this size.
@@ -171,9 +177,11 @@ def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = 
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     probe = torch.zeros(batch, 3, *input_size, device=device)
     recorder = _ShapeRecorder(module)
-    with torch.inference_mode():
+    with torch.no_grad():  # in inference mode torch does not count writes
         try:
             recorder.run(probe)
         except Exception as error:  # the network's code can raise anything
             raise UntraceableError(f"forward of {list(probe.shape)}: {type_and_first_line(error)}") from error
+    if recorder.memory.follow_writes(module.graph, recorder.shapes):
+        module.recompile()
     return recorder.shapes

@@ -16,6 +16,7 @@ from torch import nn
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError, type_and_first_line
 from raysel.network.importers.importer import ImportedNetwork, load_weights, seeded
+from raysel.network.wrappers import unwrapped
 
 
 def import_network(config: NetworkConfig) -> ImportedNetwork:
@@ -28,6 +29,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
         raise RayselError(f"{config.network} must return a torch.nn.Module, not {type(module).__name__}")
+    module = unwrapped(module, config.network)
     if preprocessing is None:
         preprocessing = getattr(module, "preprocessing", None)
     load_weights(module, config)

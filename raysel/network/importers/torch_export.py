@@ -8,9 +8,9 @@ import torch
 from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
-from raysel.errors import RayselError, type_and_first_line
+from raysel.errors import RayselError
 from raysel.files import read_bytes, redact_uri
-from raysel.network.graph.exporting import input_shape
+from raysel.network.graph.exporting import input_shape, silenced
 from raysel.network.importers.importer import ImportedNetwork
 
 
@@ -39,6 +39,10 @@ def _read(uri: str, unsafe_pickle: bool) -> ExportedProgram:
             "it, or name the network as package.module:factory with its weights as .safetensors"
         )
     try:
-        return torch.export.load(io.BytesIO(content))
-    except Exception as error:  # a broken archive can raise anything
-        raise RayselError(f"{shown} is not a torch.export program: {type_and_first_line(error)}") from error
+        with silenced():
+            return torch.export.load(io.BytesIO(content))
+    except Exception as error:  # a broken archive can raise anything; torch's message refers to its log
+        raise RayselError(
+            f"{shown} is not a torch.export program that torch {torch.__version__} can read: write it with "
+            "torch.export.save, or name the network as package.module:factory"
+        ) from error

@@ -6,6 +6,7 @@ Luo, Li, Urtasun, Zemel: Understanding the effective receptive field in deep con
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from math import floor
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from raysel.network.network import Network, Tap
-from raysel.neurons import ReceptiveField
+from raysel.neurons import AxisField, ReceptiveField
 
 IMAGES = 64
 _BATCH = 8
@@ -34,7 +35,7 @@ def effective_receptive_fields(
         seed: of the noise and the signs.
 
     Returns:
-        One field per tap, `exact` False; none is larger than the theoretical one.
+        One field per tap, not exact; none is larger than the theoretical one.
     """
     generator = torch.Generator().manual_seed(seed)
     if pixels is None:
@@ -65,28 +66,29 @@ def _squared_gradients(network: Network, pixels: torch.Tensor, generator: torch.
 
 def _smallest(tap: Tap, energy: NDArray[np.float64], share: float) -> ReceptiveField:
     """The smallest square around the center position's own center; the theoretical field if all gradients are 0."""
-    theory = tap.receptive_field
+    theory = replace(tap.receptive_field, bound=f"{share:.0%} of the squared gradient")
     total = energy.sum()
     if not total > 0:
-        return replace(theory, exact=False)
-    stride, first_center = _grid(tap)
-    center_row, center_column = (first_center + stride * (n // 2) for n in tap.map_size)
+        return theory
+    grids = [_grid(*axis) for axis in zip((theory.rows, theory.columns), tap.map_size, strict=True)]
+    centers = [first + stride * (n // 2) for (stride, first), n in zip(grids, tap.map_size, strict=True)]
     sums = np.pad(energy, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    smallest = 2 if (2 * center_row) % 2 == 1 else 1  # the center is between two pixels, or on one
+    smallest = 2 if (2 * centers[0]) % 2 == 1 else 1  # the center is between two pixels, or on one
     for size in range(smallest, min(theory.size, max(energy.shape)) + 1, 2):
-        top, left = (floor(center - (size - 1) / 2) for center in (center_row, center_column))
+        top, left = (floor(center - Fraction(size - 1, 2)) for center in centers)
         rows = np.clip([top, top + size], 0, energy.shape[0])
         columns = np.clip([left, left + size], 0, energy.shape[1])
         corners = sums[np.ix_(rows, columns)]
         if corners[1, 1] - corners[0, 1] - corners[1, 0] + corners[0, 0] >= share * total:
-            return ReceptiveField(size, stride, first_center - (size - 1) / 2, theory.input_size, exact=False)
-    return replace(theory, exact=False)
+            axes = zip(grids, energy.shape, strict=True)
+            own = [AxisField(size, stride, first - Fraction(size - 1, 2), n) for (stride, first), n in axes]
+            return ReceptiveField(own[0], own[1], theory.bound)
+    return theory
 
 
-def _grid(tap: Tap) -> tuple[float, float]:
+def _grid(theory: AxisField, positions: int) -> tuple[Fraction, Fraction]:
     """Stride and the first position's center, in pixels; positions that all see everything are spread evenly."""
-    theory = tap.receptive_field
     if theory.stride > 0:
-        return theory.stride, theory.offset + (theory.size - 1) / 2
-    stride = theory.input_size[0] / tap.map_size[0]
+        return theory.stride, theory.offset + Fraction(theory.size - 1, 2)
+    stride = Fraction(theory.length, positions)
     return stride, (stride - 1) / 2

@@ -25,25 +25,24 @@ def layer_norm(operation: Operation, field: TensorReceptiveField, before: Shape,
     """Layer norm over the last dimensions."""
     normalized = operation.arguments["normalized_shape"]
     count = len(normalized) if isinstance(normalized, (tuple, list)) else 1
-    return _normalized(field, set(range(len(before) - count, len(before))), before)
+    return _normalized(field, set(range(len(before) - count, len(before))))
 
 
-def softmax(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
-    """Softmax over one dimension."""
-    return _normalized(field, {int(operation.setting("dim", 1)) % len(before)}, before)
+def over_one_dimension(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """Softmax, or division by the norm over some dimensions, by default channels."""
+    dims = operation.setting("dim", 1)
+    return _normalized(field, {int(d) % len(before) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))})
 
 
 def norm_over_space(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Group norm and instance norm."""
-    return _normalized(field, set(range(2, len(before))), before)
+    return _normalized(field, set(range(2, len(before))))
 
 
-def _normalized(field: TensorReceptiveField, dims: set[int], shape: Shape) -> TensorReceptiveField:
+def _normalized(field: TensorReceptiveField, dims: set[int]) -> TensorReceptiveField:
     """Every value sees all indices of `dims`, whose statistics it is normalized with; the shape stays."""
-    if field.flattened and field.dims[0] in dims:
-        return field.everything(shape, True)
     rows, columns = (
-        axis.everything(axis.length) if dim in dims and axis.length > 1 else axis
+        axis.joined(axis.length) if dim in dims and axis.length > 1 else axis
         for axis, dim in zip(field.axes, field.dims, strict=True)
     )
     return field.with_axes(rows, columns)

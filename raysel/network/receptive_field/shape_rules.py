@@ -34,15 +34,27 @@ def unsqueeze(operation: Operation, field: TensorReceptiveField, before: Shape, 
     return field.with_dims(lambda dim: dim + (dim >= new))
 
 
+def expand(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """Dimensions of size 1 repeated."""
+    field = field.with_dims(lambda dim: dim + len(after) - len(before))
+    rows, columns = (
+        axis if dim is None or axis.length == after[dim] else axis.joined(after[dim])
+        for axis, dim in zip(field.axes, field.dims, strict=True)
+    )
+    return field.with_axes(rows, columns)
+
+
 def split(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Parts along channels; along space it is not followed."""
-    return field if int(operation.setting("dim", 0)) % len(before) not in field.dims else None
+    return field if int(operation.setting("dim", 0)) % len(before) not in (*field.dims, *field.fine) else None
 
 
 def unbind(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Single indices along channels; along space it is not followed."""
     removed = int(operation.setting("dim", 0)) % len(before)
-    return field.with_dims(lambda dim: dim - (dim > removed)) if removed not in field.dims else None
+    if removed in (*field.dims, *field.fine):
+        return None
+    return field.with_dims(lambda dim: dim - (dim > removed))
 
 
 def join(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
@@ -51,6 +63,14 @@ def join(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]
     if operation.name == "stack":
         operands = [(field.with_dims(lambda d: d + (d >= dim)), shape) for field, _ in operands]
     return None if any(dim in field.dims for field, _ in operands) else broadcast(operands, shape)
+
+
+def overwritten(operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
+    """A tensor after a write into some of its channels sees what was written; other writes are not followed."""
+    (first, _), *others = operands
+    lengths = [axis.length for axis in first.axes]
+    same = all(field.dims == first.dims and [axis.length for axis in field.axes] == lengths for field, _ in others)
+    return broadcast(operands, shape) if same else None
 
 
 def getitem(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
@@ -66,6 +86,13 @@ def slice_(operation: Operation, field: TensorReceptiveField, before: Shape, aft
     return _indexed(field, before, after, (slice(None),) * dim + (part,))
 
 
+def narrow(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
+    """A part of one dimension, by its start and length."""
+    dim, start = (int(operation.arguments[key]) for key in ("dim", "start"))
+    start %= before[dim]
+    return _indexed(field, before, after, (slice(None),) * (dim % len(before)) + (slice(start, start + after[dim]),))
+
+
 def select(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """One index of one dimension."""
     dim = int(operation.arguments["dim"]) % len(before)
@@ -75,6 +102,8 @@ def select(operation: Operation, field: TensorReceptiveField, before: Shape, aft
 def _indexed(field: TensorReceptiveField, before: Shape, after: Shape, index: tuple[Any, ...]) -> Result:
     """Basic indexing: slices of space crop and thin the map; one index of space is not followed."""
     axes, dims = list(field.axes), list(field.dims)
+    if field.fine:
+        return None
     source = target = 0
     for item in _full_index(index, len(before)):
         if item is None:

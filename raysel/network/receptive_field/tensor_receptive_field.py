@@ -23,15 +23,35 @@ class TensorReceptiveField:
         axes: what they see of the input's rows, and of its columns.
         dims: the dimension of the tensor that indexes each axis; None if there is no such dimension (pooled or squeezed
             away), and twice the same dimension if rows and columns are flattened into one.
+        fine: the dimensions that number the rows, or the columns, within a position of an axis that was split in two.
     """
 
     axes: tuple[AxisExtent, AxisExtent]
     dims: tuple[int | None, int | None]
+    fine: frozenset[int] = frozenset()
 
     @property
     def flattened(self) -> bool:
         """True if rows and columns are flattened into one dimension."""
         return self.dims[0] is not None and self.dims[0] == self.dims[1]
+
+    @property
+    def exact(self) -> bool:
+        """False if values may see less than their axes say, or different parts of their windows."""
+        return all(axis.exact and axis.even for axis in self.axes)
+
+    def is_indexed_by_position(self, shape: Shape) -> bool:
+        """True if all values at one position of a map, in whatever channel, see the same.
+
+        Args:
+            shape: of the tensor: a map with channels first or last, or a vector per image.
+        """
+        row = len(shape) - (2 if self.dims[1] == len(shape) - 1 else 3)
+        places = (row, row + 1) if len(shape) == 4 else (None, None)
+        return not self.flattened and all(
+            axis.stride == 0 or axis.length == 1 or dim == place
+            for axis, dim, place in zip(self.axes, self.dims, places, strict=True)
+        )
 
     def with_axes(self, rows: AxisExtent, columns: AxisExtent) -> TensorReceptiveField:
         """The same dimensions with other extents."""
@@ -40,13 +60,13 @@ class TensorReceptiveField:
     def with_dims(self, renumbered: Callable[[int], int]) -> TensorReceptiveField:
         """The same extents, with dimension d moved to ``renumbered(d)``."""
         rows, columns = (None if dim is None else renumbered(dim) for dim in self.dims)
-        return replace(self, dims=(rows, columns))
+        return replace(self, dims=(rows, columns), fine=frozenset(map(renumbered, self.fine)))
 
-    def everything(self, shape: Shape, exact: bool) -> TensorReceptiveField:
-        """Every value of a tensor of this shape sees the whole image."""
+    def everything(self, shape: Shape) -> TensorReceptiveField:
+        """Every value of a tensor of this shape may see the whole image."""
         dims = (len(shape) - 2, len(shape) - 1) if len(shape) == 4 else (None, None)
         lengths = [1 if dim is None else shape[dim] for dim in dims]
-        rows, columns = (axis.everything(n, exact) for axis, n in zip(self.axes, lengths, strict=True))
+        rows, columns = (axis.everything(n) for axis, n in zip(self.axes, lengths, strict=True))
         return TensorReceptiveField((rows, columns), dims)
 
     def along_space(
@@ -76,40 +96,63 @@ class TensorReceptiveField:
         if self.dims == last_two:
             return self
         if all(axis.whole for axis in self.axes):
-            return self.everything(shape, all(axis.exact for axis in self.axes))
+            return self.everything(shape)
         if shape[-2:] == (1, 1) and self.dims == (None, None):
             return replace(self, dims=last_two)
         return None
 
     def reduced(self, dims: set[int], keepdim: bool) -> TensorReceptiveField:
-        """After a reduction over `dims`: a mean over space sees the whole image."""
+        """After a reduction over `dims`: a mean over rows sees all rows of the map."""
         axes, kept = list(self.axes), list(self.dims)
         for k, dim in enumerate(self.dims):
             if dim in dims:
-                axes[k] = self.axes[k].everything(1) if self.axes[k].length > 1 else self.axes[k]
+                axes[k] = self.axes[k].joined(1) if self.axes[k].length > 1 else self.axes[k]
                 kept[k] = dim if keepdim else None
             elif dim is not None and not keepdim:
                 kept[k] = dim - sum(d < dim for d in dims)
+        fine = frozenset(dim if keepdim else dim - sum(d < dim for d in dims) for dim in self.fine - dims)
         if self.flattened and self.dims[0] in dims:
-            axes = [axis.everything(1) for axis in self.axes]
+            axes = [axis.joined(1) for axis in self.axes]
             kept = [None, None]
-        return TensorReceptiveField((axes[0], axes[1]), (kept[0], kept[1]))
+        return TensorReceptiveField((axes[0], axes[1]), (kept[0], kept[1]), fine)
 
     def permuted(self, order: tuple[int, ...]) -> TensorReceptiveField:
         """After a permutation: dimension k of the result is dimension ``order[k]`` of this tensor."""
         return self.with_dims(order.index)
 
     def reshaped(self, before: Shape, after: Shape) -> TensorReceptiveField:
-        """After a view: an axis is kept where a dimension of the result indexes the same values."""
+        """After a view: an axis is kept where a dimension of the result indexes the same values.
+
+        An axis may be split in two dimensions, as in space to depth, or followed by a dimension that is joined to it,
+        as in depth to space.
+        """
         if self.flattened:
             dim = _same_dim(before, after, self.dims[0])
-            return replace(self, dims=(dim, dim)) if dim is not None else self.everything(after, False)
-        dims = [_same_dim(before, after, dim) for dim in self.dims]
-        lost = zip(self.dims, dims, self.axes, strict=True)
-        if any(old is not None and new is None and axis.length > 1 for old, new, axis in lost):
+            return replace(self, dims=(dim, dim)) if dim is not None else self.everything(after)
+        rows, columns = (self._axis_after_view(k, before, after) for k in (0, 1))
+        if rows is None or columns is None:
             flat = _flattened_dim(before, after, self.dims)
-            return replace(self, dims=(flat, flat)) if flat is not None else self.everything(after, False)
-        return replace(self, dims=(dims[0], dims[1]))
+            return replace(self, dims=(flat, flat)) if flat is not None else self.everything(after)
+        kept = {_same_dim(before, after, dim) for dim in self.fine}
+        fine = frozenset(dim for dim in (*kept, rows[2], columns[2]) if dim is not None)
+        return TensorReceptiveField((rows[0], columns[0]), (rows[1], columns[1]), fine)
+
+    def _axis_after_view(self, k: int, before: Shape, after: Shape) -> tuple[AxisExtent, int | None, int | None] | None:
+        """The axis, its dimension, and the dimension of its fine part if it was split; None if no dimension has it."""
+        axis, dim = self.axes[k], self.dims[k]
+        same = _same_dim(before, after, dim)
+        if dim is None or same is not None or axis.length == 1:
+            return axis, same, None
+        for place, step in enumerate(_steps(after)[: len(after)]):
+            if step != prod(before[:dim]):
+                continue
+            coarse, fine = (*after, 1)[place : place + 2]
+            if 1 < coarse < axis.length == coarse * fine:
+                return axis.window(coarse, fine, fine), place, place + 1
+            behind = (*before, 1)[dim + 1]
+            if coarse == axis.length * behind and dim + 1 not in self.dims:
+                return axis.repeated(behind), place, None
+        return None
 
 
 Result = TensorReceptiveField | None
@@ -152,7 +195,7 @@ def _union(a: TensorReceptiveField, b: TensorReceptiveField, shape: Shape) -> Te
     for pair in zip(a.dims, b.dims, strict=True):
         present = set(pair) - {None}
         if len(present) > 1:
-            return a.everything(shape, False)
+            return a.everything(shape)
         dims.append(present.pop() if present else None)
     rows, columns = (x.union(y) for x, y in zip(a.axes, b.axes, strict=True))
     return TensorReceptiveField((rows, columns), (dims[0], dims[1]))

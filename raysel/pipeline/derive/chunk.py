@@ -75,7 +75,8 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
     pixels, rows, cost = inputs.gather(ids)
     started = time.thread_time()
     field, rankings = chunk.tap.receptive_field, chunk.rankings
-    origins = field.origins(rankings.positions[:, : ids.shape[1]], chunk.tap.map_size[1])
+    positions, columns = rankings.positions[:, : ids.shape[1]], chunk.tap.map_size[1]
+    origins, boxes = field.origins(positions, columns), field.boxes(positions, columns)
     weights, activations = rankings.relative_activations, rankings.activations
     cutter = CropCutter(pixels, field, config.feature_max_size, config.sheet_crop_size)
     neurons = []
@@ -84,7 +85,7 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
         if not n:
             neurons.append(row | null_values() | {FEATURE: None, SHEET: None})
             continue
-        for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n])
+        for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n], boxes[neuron, :n])
         made = neuron_feature(for_feature, weights[neuron, :n])
         evidence = Evidence(
             feature=made.feature,
@@ -113,10 +114,9 @@ def _neuron_row(chunk: Chunk, neuron: int, activations: NDArray[np.float32]) -> 
         "layer": tap.layer,
         "channel": chunk.first_channel + neuron,
         "layer_depth": tap.depth,
-        "rf_size": field.size,
-        "rf_stride": field.stride,
-        "rf_offset": field.offset,
+        **field.record(),
         "rf_exact": field.exact,
+        "rf_reason": field.bound,
         "a_max": None if dead else float(activations[0]),
         "n": int(chunk.n[neuron]),
         "dead": dead,

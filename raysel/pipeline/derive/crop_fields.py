@@ -1,4 +1,4 @@
-"""The receptive fields that crops are cut to: what positions can see, or what they effectively see."""
+"""The receptive fields that crops are cut to: what positions can see, locally or at all, or effectively see."""
 
 from __future__ import annotations
 
@@ -22,15 +22,20 @@ SEED = 0
 
 
 def with_crop_fields(run: Run, state: RunningState) -> tuple[Tap, ...]:
-    """The network's taps with the fields that crops are cut to: theoretical or effective ones, as configured.
+    """The network's taps with the fields that crops are cut to, as configured.
 
     Args:
         run: whose network has the theoretical fields.
         state: after the scan, which knows the images that cannot be decoded.
     """
     taps = run.network.taps
-    if run.config.derive.receptive_field == "theoretical":
-        return taps
+    kind = run.config.derive.receptive_field
+    if kind != "effective":
+        fields = tuple(tap.crop_field(kind) for tap in taps)
+        return tuple(
+            tap if field is tap.receptive_field else replace(tap, receptive_field=field)
+            for tap, field in zip(taps, fields, strict=True)
+        )
     ids = chosen_images(len(run.images.images), state)
     inputs = Inputs.of(run.source, run.network.preprocessing, run.images, ids, 0.0, uuid.uuid4().hex)
     with run.reporter.stage("fields", "images", len(ids)) as stage:

@@ -31,11 +31,12 @@ def extract_activations(
         batch: images in one forward.
 
     Returns:
-        (float32 [images, neurons], int32 [images, neurons]: ``row * columns + column`` on the tap's map)
+        (float32 [images, neurons], int32 [images, neurons]: ``row * columns + column`` on the tap's map). The
+        activation is -inf, which does not rank, if the network did not visit the tap.
     """
     first = first_neurons(network.taps)
-    activations = np.empty((len(pixels), first[-1]), np.float32)
-    positions = np.empty(activations.shape, np.int32)
+    activations = np.full((len(pixels), first[-1]), -np.inf, np.float32)
+    positions = np.zeros(activations.shape, np.int32)
     padded = np.zeros((batch, *pixels.shape[1:]), np.uint8)
     rows = slice(0, 0)
 

@@ -14,7 +14,7 @@ from raysel.errors import RayselError
 from raysel.network import load
 from raysel.network.importers.registry import import_network
 from tests.network.maps import CountedOperations, assert_close, maps, pixels, plain
-from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.receptive_field.gradient import Probe, positive, shown
 
 BY_SHAPE = NetworkConfig(network="tests.network.small:ByShape")
 BY_VALUE = NetworkConfig(network="tests.network.small:ByValue")
@@ -34,11 +34,9 @@ def test_code_that_depends_on_shapes_is_exported() -> None:
     assert_close(actual["a"], relu(expected["norm"]))
     assert_close(actual["b#2"], relu(expected["b"]))  # a hook keeps the last call
     probe = Probe(positive(module), (24, 24))
-    rows, columns = probe.seen("a", 5, 6) or ((0, 0), (0, 0))
     field = network.taps[0].receptive_field
     assert field.exact
-    assert (rows[0], columns[0]) == (field.offset + 5 * field.stride, field.offset + 6 * field.stride)
-    assert rows[1] - rows[0] + 1 == field.size
+    assert shown(field, 5, 6, network.taps[0].map_size[1]) == probe.seen("a", 5, 6)
 
 
 def test_code_that_depends_on_values_is_hooked() -> None:
@@ -106,3 +104,12 @@ def test_efficientnet_with_swish_as_an_autograd_function() -> None:
     images = pixels(network, 2)
     expected = plain(import_network(config).module, images, network)
     assert_close(maps(network, images)["_conv_stem"], nn.functional.silu(expected["_bn0"]))
+
+
+def test_maximum_of_two_maps() -> None:
+    config = NetworkConfig(network="tests.network.small:OfTwo")
+    network = load(config)
+    images = pixels(network, 2)
+    assert_close(maps(network, images)["c"], plain(import_network(config).module, images, network)["c"])
+    assert {tap.layer: tap.receptive_field.size for tap in network.taps} == {"a": 1, "b": 3, "c": 3}
+    assert all(tap.receptive_field.exact for tap in network.taps)

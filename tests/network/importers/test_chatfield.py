@@ -103,4 +103,4 @@ def test_units_of_the_fully_connected_layers() -> None:
     )
     network = load(config)
     assert [(tap.layer, tap.channels) for tap in network.taps] == [("fc7", 128), ("fc8", 10)]
-    assert all(tap.receptive_field.whole and tap.receptive_field.exact for tap in network.taps)
+    assert all(tap.receptive_field.fixed and tap.receptive_field.exact for tap in network.taps)

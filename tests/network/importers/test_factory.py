@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import load
 from tests.network.refused import assert_refused
+from tests.network.small import InPlace
 
 OWN = "tests.network.small:InPlace"
 
@@ -48,3 +52,23 @@ def test_preprocessing() -> None:
     network = load(NetworkConfig(network=OWN, preprocessing=other))
     assert network.preprocessing == other
     assert network.taps[0].map_size == (28, 38)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["compiled", "compiled in place", "inner", "parallel"])
+def test_wrappers_are_removed(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    weights = InPlace().state_dict()
+    save_file(weights, tmp_path / "w.safetensors")
+    config = NetworkConfig(network="tests.network.small:wrapped", network_args={"kind": kind})
+    network = load(replace(config, weights=str(tmp_path / "w.safetensors")))
+    plain = load(NetworkConfig(network=OWN, weights=str(tmp_path / "w.safetensors")))
+    assert [(tap.layer, tap.reading) for tap in network.taps] == [("conv", "relu")]
+    assert (network.weights_digest, network.graph_digest) == (plain.weights_digest, plain.graph_digest)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["script", "inner script"])
+def test_torchscript_is_refused(kind: str) -> None:
+    message = "small:wrapped has a TorchScript module, .*: return the Python module"
+    assert_refused(message, network="tests.network.small:wrapped", network_args={"kind": kind})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 
-from raysel.network import Tap
+from raysel.neurons import ReceptiveField
 
 _PASSED = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LocalResponseNorm)
 _PASSED_BY_NAME = ("ChannelNormalization", "LayerNorm", "LayerNorm2d")  # work on each position separately
@@ -67,11 +68,25 @@ class Probe:
         return rows, columns
 
 
-def expected_interval(tap: Tap, position: int, axis: int) -> tuple[int, int]:
-    """The tap's interval at a position, clipped to the image."""
-    field = tap.receptive_field
-    size = field.input_size[axis]
-    if field.whole:
-        return 0, size - 1
-    first = int(field.offset + field.stride * position)
-    return max(first, 0), min(first + field.size - 1, size - 1)
+def shown(field: ReceptiveField, row: int, column: int, map_width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row, first and last column of the input in a position's box; last < first if there are none."""
+    top, left, bottom, right = field.boxes(np.array(row * map_width + column), map_width).tolist()
+    height, width = field.input_size
+    return (max(top, 0), min(bottom, height) - 1), (max(left, 0), min(right, width) - 1)
+
+
+def assert_seen(probe: Probe, layer: str, field: ReceptiveField) -> None:
+    """At the center, two corners and the middles of two borders, boxes hold just the pixels with a gradient."""
+    rows, columns = probe.map_size(layer)
+    (top, middle, bottom), (left, center, right) = ((0, n // 2, n - 1) for n in (rows, columns))
+    for row, column in {(middle, center), (top, left), (bottom, right), (top, center), (middle, right)}:
+        seen, box = probe.seen(layer, row, column), shown(field, row, column, columns)
+        if seen is None:
+            assert any(first > last for first, last in box), (layer, row, column, box)
+            continue
+        for axis, own in enumerate((field.rows, field.columns)):
+            if own.size >= own.length:
+                assert box[axis][0] <= seen[axis][0], (layer, row, column, seen, box)
+                assert box[axis][1] >= seen[axis][1], (layer, row, column, seen, box)
+            else:
+                assert box[axis] == seen[axis], (layer, row, column, seen, box)

@@ -10,19 +10,19 @@ from raysel.config import NetworkConfig
 from raysel.network import effective_receptive_fields, load
 from raysel.network.importers.registry import import_network
 from tests.network.maps import pixels
-from tests.network.receptive_field.gradient import Probe, positive
+from tests.network.receptive_field.gradient import Probe, assert_seen, positive
 
 
 def test_one_convolution_with_a_known_kernel() -> None:
     """The gradient is the kernel: 91.1 % of its energy in 3 x 3, 96.4 % in 5 x 5, all in 7 x 7."""
     network = load(NetworkConfig(network="tests.network.small:peaked"))
     (theory,) = (tap.receptive_field for tap in network.taps)
-    assert (theory.size, theory.stride, theory.offset) == (7, 2, -3)
+    assert (theory.size, theory.rows.stride, theory.rows.offset) == (7, 2, -3)
     for share, size in ((0.9, 3), (0.95, 5), (0.99, 7)):
         (field,) = effective_receptive_fields(network, share=share)
         assert field.size == size
-        assert field.stride == 2
-        assert field.offset == -(size - 1) / 2
+        assert field.rows == field.columns
+        assert (field.rows.stride, field.rows.offset) == (2, -(size - 1) / 2)
         assert not field.exact
 
 
@@ -46,7 +46,8 @@ def test_against_the_gradients_of_all_channels() -> None:
         for value in center[:: max(1, len(center) // 16)]:
             (gradient,) = torch.autograd.grad(value, inputs, retain_graph=True)
             energy += gradient.double().square().sum(dim=(0, 1))
-        top, left = (int(np.floor(field.offset + field.stride * (n // 2))) for n in tap.map_size)
+        rows, columns = tap.map_size
+        top, left = field.origins(np.array(rows // 2 * columns + columns // 2), columns).tolist()
         held = energy[top : top + field.size, left : left + field.size].sum() / energy.sum()
         inner = energy[top + 1 : top + field.size - 1, left + 1 : left + field.size - 1].sum() / energy.sum()
         assert held > 0.93
@@ -60,7 +61,7 @@ def test_squeeze_and_excitation_is_centered_on_the_map() -> None:
     assert network.taps[0].receptive_field.whole
     (field,) = effective_receptive_fields(network, pixels(network, 2))
     assert not field.whole  # the whole image has hardly any influence
-    assert field.stride == 224 / network.taps[0].map_size[0]
+    assert field.rows.stride == 224 / network.taps[0].map_size[0]
 
 
 def test_fields_of_dead_layers_stay_theoretical() -> None:
@@ -77,16 +78,10 @@ def test_transposed_convolution_is_bounded() -> None:
     assert layers["0"].exact
     for layer in ("1", "3"):
         assert not layers[layer].exact
-        assert layers[layer].stride == 1
-        sizes = set()
-        for position in range(8, 20):
-            seen = probe.seen(layer, position, position)
-            assert seen is not None
-            origin = int(layers[layer].origins(np.array([position * 40 + position]), 40)[0, 0])
-            assert origin <= seen[0][0]
-            assert seen[0][1] <= origin + layers[layer].size - 1
-            sizes.add(seen[0][1] - seen[0][0] + 1)
-        assert max(sizes) >= layers[layer].size - 3
+        assert layers[layer].rows.stride == 1
+        assert_seen(probe, layer, layers[layer])
+        sizes = {rows[1] - rows[0] + 1 for r in range(8, 20) if (rows := (probe.seen(layer, r, r) or [(0, -1)])[0])}
+        assert layers[layer].size - 3 <= max(sizes) <= layers[layer].size
 
 
 def test_the_network_does_not_change() -> None:

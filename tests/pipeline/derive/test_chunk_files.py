@@ -40,8 +40,9 @@ def rows_of(channels: range) -> list[dict[str, Any]]:
     rows = []
     for channel in channels:
         alive = channel in LIVING
-        neuron = {"layer": "first", "channel": channel, "layer_depth": 0, "rf_size": 5, "rf_stride": 2.0}
-        neuron |= {"rf_offset": -2.0, "rf_exact": True, "a_max": 0.5 if alive else None, "n": int(alive)}
+        neuron = {"layer": "first", "channel": channel, "layer_depth": 0, "rf_size": 5, "rf_height": 5, "rf_width": 5}
+        neuron |= {"rf_stride": 2.0, "rf_stride_x": 2.0, "rf_offset": -2.0, "rf_offset_x": -2.0, "rf_exact": True}
+        neuron |= {"rf_reason": None, "a_max": 0.5 if alive else None, "n": int(alive)}
         picture = bytes([channel]) * 100
         feature = {"channel": channel, "height": 5, "width": 5, "png": picture, "feature": picture, "count": picture}
         sheet = {"channel": channel, "picture": picture * 2, "crops": 1, "columns": 1, "crop_height": 5}

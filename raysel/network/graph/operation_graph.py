@@ -1,0 +1,46 @@
+"""The operations of a traced graph, and which of them use a tensor."""
+
+from __future__ import annotations
+
+import torch
+from torch import fx
+
+from raysel.network.graph.operations import Operation, describe
+from raysel.network.graph.tracing import Traced
+
+_NO_EFFECT = frozenset(("identity", "dropout", "contiguous"))  # in eval mode
+_PLAIN = (bool, int, float, complex, str, type(None), torch.Size, torch.dtype, torch.device, torch.layout)
+
+
+class OperationGraph:
+    """Answers what a node does and what follows it.
+
+    Attributes:
+        operations: the description of every node.
+        order: the place of every node in the graph.
+    """
+
+    def __init__(self, traced: Traced) -> None:
+        self._shapes = traced.shapes
+        self.operations: dict[fx.Node, Operation] = {node: describe(node, traced) for node in traced.module.graph.nodes}
+        self.order = {node: k for k, node in enumerate(self.operations)}
+
+    def name(self, node: fx.Node) -> str:
+        """The canonical name of the node's operation."""
+        return self.operations[node].name
+
+    def has_tensor(self, node: fx.Node) -> bool:
+        """False if the node reads a size, a dtype or a plain value, or checks something."""
+        return not isinstance(self._shapes.get(node), _PLAIN) or self.operations[node].in_place or node.op == "output"
+
+    def users(self, node: fx.Node) -> list[fx.Node]:
+        """The nodes that use the values of the node's tensor, behind operations without effect."""
+        users = [user for user in node.users if self.has_tensor(user)]
+        while len(users) == 1 and self.name(users[0]) in _NO_EFFECT:
+            users = [user for user in users[0].users if self.has_tensor(user)]
+        return users
+
+    def only_user(self, node: fx.Node) -> fx.Node | None:
+        """The only node of `users`; None if there are several."""
+        users = self.users(node)
+        return users[0] if len(users) == 1 else None
