@@ -104,8 +104,8 @@ class NetworkConfig:
     """Which network to index, with which weights, and where to read it."""
 
     network: Annotated[str, Enters.INDIRECTLY, PATH] = ""
-    """`torchvision:NAME`, `chatfield:vgg-m`, `package.module:factory` for your own, or a file that holds network and
-    weights: `.pt2` (torch.export) or `.mat` (MatConvNet)."""
+    """`torchvision:NAME`, `timm:NAME`, `chatfield:vgg-m`, `package.module:factory` for your own, or a file that holds
+    network and weights: `.pt2` (torch.export) or `.mat` (MatConvNet)."""
     network_args: Annotated[dict[str, Any], Enters.INDIRECTLY] = field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: Annotated[str | None, Enters.INDIRECTLY, PATH] = None

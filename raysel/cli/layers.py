@@ -20,7 +20,7 @@ _FOR_PROGRAMS = frozenset(
     )
 )
 """Columns that the table for people leaves out."""
-_NEEDS_WEIGHTS = ("torchvision:", "chatfield:")
+_NEEDS_WEIGHTS = ("torchvision:", "timm:", "chatfield:")
 
 
 def layers(

@@ -52,7 +52,26 @@ def holds_tensors(shape: Any) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Keeps raysel's own modules whole if they name the operation that they are."""
+    """Keeps raysel's own modules whole if they name the operation that they are.
+
+    The names of weights come from a table: for each use of a weight fx.Tracer compares all weights of the network.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        super().__init__()
+        self._names = {tensor: name for name, tensor in (*root.named_parameters(), *root.named_buffers())}
+
+    def create_arg(self, a: Any) -> Any:
+        name = self._names.get(a) if isinstance(a, torch.Tensor) else None
+        return super().create_arg(a) if name is None else self.create_node("get_attr", name, (), {})
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        name = self._names.get(attr_val) if isinstance(attr_val, nn.Parameter) else None
+        if name is None:
+            return super().getattr(attr, attr_val, parameter_proxy_cache)
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return hasattr(m, "raysel_operation") or super().is_leaf_module(m, module_qualified_name)
@@ -69,7 +88,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
         UntraceableError: its code depends on the values of tensors, or torch.fx cannot follow it for another reason.
     """
     module.eval()
-    tracer = _Tracer()
+    tracer = _Tracer(module)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

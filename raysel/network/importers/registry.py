@@ -5,10 +5,14 @@ from __future__ import annotations
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import redact_uri, suffix
-from raysel.network.importers import chatfield, factory, matconvnet, torch_export, torchvision
+from raysel.network.importers import chatfield, factory, matconvnet, timm, torch_export, torchvision
 from raysel.network.importers.importer import ImportedNetwork, Importer
 
-_BY_PREFIX: dict[str, Importer] = {"torchvision": torchvision.import_network, "chatfield": chatfield.import_network}
+_BY_PREFIX: dict[str, Importer] = {
+    "torchvision": torchvision.import_network,
+    "timm": timm.import_network,
+    "chatfield": chatfield.import_network,
+}
 _BY_SUFFIX: dict[str, Importer] = {"pt2": torch_export.import_network, "mat": matconvnet.import_network}
 """Files that hold a network with its weights."""
 
@@ -27,7 +31,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     prefix, _, name = config.network.partition(":")
     if not prefix or not name or "://" in config.network:
         raise RayselError(
-            f"unknown network {redact_uri(config.network)!r}: give torchvision:NAME, chatfield:vgg-m, "
+            f"unknown network {redact_uri(config.network)!r}: give torchvision:NAME, timm:NAME, chatfield:vgg-m, "
             "package.module:factory or a .pt2 or .mat file"
         )
     return _BY_PREFIX.get(prefix, factory.import_network)(config)
