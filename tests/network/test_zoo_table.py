@@ -27,7 +27,7 @@ SAMPLE = {
 def test_boxes_are_what_is_seen(name: str) -> None:
     row = check(name, SAMPLE[name])
     assert row.taps == row.convolutions
-    assert row.positions > row.taps
+    assert row.positions >= row.taps
     assert not row.faults
     assert set(row.fields) <= {"exact", "exact whole"}
 
@@ -36,13 +36,13 @@ def test_boxes_are_what_is_seen(name: str) -> None:
 def test_a_wrong_field_is_noticed(monkeypatch: pytest.MonkeyPatch, move: int, hides: bool) -> None:
     def moved(tap: Tap, row: int, column: int) -> Box | None:
         box = reported(tap, row, column)
-        if tap.layer != "features.4.squeeze" or box is None or row == 0:
+        if tap.layer != "features.3.expand3x3" or box is None or row == 0:
             return box
         (first, last), columns = box
         return (first + move, last), columns
 
     monkeypatch.setattr(zoo_table, "reported", moved)
     row = check("torchvision:squeezenet1_1", (64, 96))
-    faults = [fault for fault in row.faults if fault.layer == "features.4.squeeze"]
+    faults = [fault for fault in row.faults if fault.layer == "features.3.expand3x3"]
     assert len(faults) == 4
     assert all(fault.hides == hides for fault in faults)

@@ -128,9 +128,10 @@ class Reach:
             torch.manual_seed(0)
             module(self._image)
 
-    def seen(self, layer: str, row: int, column: int) -> Box | None:
-        """What a position sees; None if this is nothing of the image."""
-        total = self.maps[layer][0, :, row, column].sum()
+    def seen(self, layer: str, row: int, column: int, normed: bool = False) -> Box | None:
+        """What a position sees, also behind a norm over the map if `normed`; None if this is nothing of the image."""
+        map_ = self.maps[layer][0]
+        total = map_.sum() if normed else map_[:, row, column].sum()
         if not total.requires_grad:  # as a convolution of a constant
             return None
         (gradient,) = torch.autograd.grad(total, self._image, retain_graph=True)
