@@ -119,7 +119,7 @@ def check(network: str, size: tuple[int, int] | None = None) -> Row:
                 faults.append(fault)
     readings = Counter(tap.reading for tap in loaded.taps)
     fields = Counter(map(_kind, loaded.taps))
-    return Row(len(loaded.taps), readings, fields, len(reach.maps), compared, tuple(faults))
+    return Row(len(loaded.taps), readings, fields, reach.convolutions, compared, tuple(faults))
 
 
 def _kind(tap: Tap) -> str:

@@ -88,10 +88,15 @@ _REPLACED: dict[str, Callable[..., torch.Tensor]] = {
 
 
 class _Positive(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = 0
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         replaced = _REPLACED.get(getattr(func, "__name__", ""), func)
         if replaced is not func and not (isinstance(args[0], torch.Tensor) and args[0].requires_grad):
             replaced = func  # works on weights
+        self.convolutions += replaced in (_conv2d, torch.conv_transpose2d)
         kwargs = dict(kwargs or {})
         first = (kwargs.pop("input"),) if replaced is not func and "input" in kwargs else ()
         return replaced(*first, *args, **kwargs)
@@ -101,7 +106,8 @@ class Reach:
     """What single positions of a network's convolutions see; `module` is changed.
 
     Attributes:
-        maps: the convolutions' outputs by name of their module; ``name#2`` is its second call.
+        maps: the outputs of modules without children by name; ``name#2`` is the module's second call.
+        convolutions: how many the forward called.
     """
 
     def __init__(self, module: nn.Module, input_size: tuple[int, int]) -> None:
@@ -109,24 +115,28 @@ class Reach:
         for parameter in module.parameters():
             parameter.requires_grad_(False)
             parameter.data = one.expand(parameter.shape)
+        for buffer in module.buffers():
+            buffer.data = buffer.double() if buffer.is_floating_point() else buffer
         module.eval()
         self.maps: dict[str, torch.Tensor] = {}
         self._image = torch.ones(1, 3, *input_size, dtype=torch.float64, requires_grad=True)
         calls: Counter[str] = Counter()
 
-        def keep(name: str) -> Callable[..., None]:
-            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def keep(name: str) -> Callable[..., Any]:
+            def hook(module: nn.Module, _inputs: Any, output: Any) -> Any:
                 calls[name] += 1
                 self.maps[name if calls[name] == 1 else f"{name}#{calls[name]}"] = output
+                return output.clone() if isinstance(module, nn.Conv2d) else output  # may be overwritten
 
             return hook
 
         for name, child in module.named_modules():
-            if isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
+            if not list(child.children()):
                 child.register_forward_hook(keep(name))
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), _Positive():
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), _Positive() as mode:
             torch.manual_seed(0)
             module(self._image)
+        self.convolutions = mode.convolutions
 
     def seen(self, layer: str, row: int, column: int, normed: bool = False) -> Box | None:
         """What a position sees, also behind a norm over the map if `normed`; None if this is nothing of the image."""

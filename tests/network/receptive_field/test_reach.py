@@ -67,5 +67,21 @@ def test_a_second_call_has_its_own_name() -> None:
             return self.conv(self.conv(x))
 
     reach = Reach(Twice(), (20, 30))
-    assert list(reach.maps) == ["conv", "conv#2"]
+    assert (list(reach.maps), reach.convolutions) == (["conv", "conv#2"], 2)
     assert reach.seen("conv#2", 1, 0) == ((1, 5), (0, 4))
+
+
+def test_a_map_that_is_overwritten() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.narrow, self.wide = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 5, padding=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.narrow(x)
+            y += self.wide(x)
+            return y
+
+    reach = Reach(Branches(), (20, 30))
+    assert reach.seen("narrow", 4, 9) == ((4, 4), (9, 9))
+    assert reach.seen("wide", 4, 9) == ((2, 6), (7, 11))
