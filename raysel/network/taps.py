@@ -16,6 +16,8 @@ from raysel.network.graph.operations import CONVOLUTIONS
 from raysel.network.graph.tracing import Traced
 from raysel.network.readings import after_convolution
 
+ChannelsDim = Callable[[fx.Node], int | None]
+
 _SHOWN_NAMES = 8
 
 
@@ -34,7 +36,7 @@ def find_tap_points(
     traced: Traced,
     layers: tuple[str, ...],
     tap: Literal["activation", "convolution"],
-    channels_dim: Callable[[fx.Node], int | None] = lambda _node: 1,
+    channels_dim: ChannelsDim = lambda _node: 1,
 ) -> tuple[TapPoint, ...]:
     """The points that the globs `layers` choose, in the order of the graph.
 
@@ -55,7 +57,7 @@ def find_tap_points(
     chosen: dict[str, TapPoint] = {}
     for glob in layers:
         names = [name for name in convolutions if fnmatchcase(name, glob)]
-        points = [_tap_convolution(name, *convolutions[name], graph, tap) for name in names]
+        points = [_tap_convolution(name, *convolutions[name], graph, tap, channels_dim) for name in names]
         if not points and glob != "*":  # "*" means every convolution and nothing else
             points = _tap_modules(traced, graph, glob, [node for node, _ in convolutions.values()], channels_dim)
         if not points:
@@ -83,11 +85,14 @@ def _innermost_module(traced: Traced, node: fx.Node) -> str:
     return calls[-1].partition("#")[0] if calls else str(node.name)
 
 
-def _tap_convolution(name: str, node: fx.Node, depth: int, graph: OperationGraph, tap: str) -> TapPoint:
-    if tap == "convolution":
+def _tap_convolution(
+    name: str, node: fx.Node, depth: int, graph: OperationGraph, tap: str, channels_dim: ChannelsDim
+) -> TapPoint:
+    end, parts = after_convolution(node, graph)
+    channels = channels_dim(end)
+    if tap == "convolution" or not parts or channels is None:
         return TapPoint(name, node, "convolution", depth)
-    node, parts = after_convolution(node, graph)
-    return TapPoint(name, node, " + ".join(parts) or "convolution", depth)
+    return TapPoint(name, end, " + ".join(parts), depth, channels)
 
 
 def _tap_modules(
@@ -95,7 +100,7 @@ def _tap_modules(
     graph: OperationGraph,
     glob: str,
     convolutions: list[fx.Node],
-    channels_dim: Callable[[fx.Node], int | None],
+    channels_dim: ChannelsDim,
 ) -> list[TapPoint]:
     """The outputs of modules of any kind whose names match `glob`."""
     inside: dict[str, list[fx.Node]] = {}

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import FrozenBatchNorm2d
 
 from raysel.config import Preprocessing
 
@@ -311,3 +312,34 @@ def squeezed() -> nn.Module:
     """A `Squeezed` with fixed weights."""
     torch.manual_seed(5)
     return Squeezed()
+
+
+class Normalized(nn.Module):
+    """Norms and biases of many kinds behind convolutions."""
+
+    preprocessing = Preprocessing(resize=(16, 16), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = ("group", "instance", "layer", "last", "frozen", "bias", "swish", "learned", "place")
+        self.convs = nn.ModuleDict({name: nn.Conv2d(3 if name == "group" else 4, 4, 3, padding=1) for name in names})
+        self.group, self.instance = nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True)
+        self.layer, self.last = nn.LayerNorm(4), nn.LayerNorm(4)
+        self.frozen = FrozenBatchNorm2d(4)
+        self.bias, self.slope = nn.Parameter(torch.rand(4, 1, 1)), nn.Parameter(torch.tensor(1.7))
+        self.place = nn.Parameter(torch.rand(1, 4, 16, 16))
+        for statistic in (self.frozen.weight, self.frozen.bias, self.frozen.running_mean, self.frozen.running_var):
+            nn.init.uniform_(statistic, 0.5, 2.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.group(self.convs["group"](x)).relu()
+        x = functional.silu(self.instance(self.convs["instance"](x)))
+        x = functional.gelu(self.layer(self.convs["layer"](x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+        x = self.last(self.convs["last"](x).permute(0, 2, 3, 1)).tanh().permute(0, 3, 1, 2)
+        x = self.frozen(self.convs["frozen"](x)).relu_()
+        x = functional.elu(self.convs["bias"](x) + self.bias)
+        x = self.convs["swish"](x)
+        x = x * torch.sigmoid(1.702 * x)
+        x = self.convs["learned"](x)
+        x = torch.sigmoid(x * self.slope) * x
+        return self.convs["place"](x) + self.place

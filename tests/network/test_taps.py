@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -29,6 +31,34 @@ def test_activations_written_in_many_ways() -> None:
         "bare": "convolution",
     }
     assert [tap.depth for tap in network.taps] == [0, 1, 2, 3, 4, 5]
+
+
+def test_norms_and_biases_of_many_kinds() -> None:
+    config = NetworkConfig(network="tests.network.small:Normalized")
+    network = load(config)
+    assert readings(network) == {
+        "convs.group": "group norm + relu",
+        "convs.instance": "instance norm + silu",
+        "convs.layer": "layer norm + gelu",
+        "convs.last": "layer norm + tanh",
+        "convs.frozen": "frozen batch norm + relu",
+        "convs.bias": "bias + elu",
+        "convs.swish": "swish",
+        "convs.learned": "swish",
+        "convs.place": "convolution",  # a number per place is not a bias
+    }
+    images = pixels(network, 2)
+    module: Any = import_network(config).module
+    expected, actual = plain(module, images, network), maps(network, images)
+    functional = nn.functional
+    assert_close(actual["convs.group"], expected["group"].relu())
+    assert_close(actual["convs.instance"], functional.silu(expected["instance"]))
+    assert_close(actual["convs.layer"], functional.gelu(expected["layer"]).permute(0, 3, 1, 2))
+    assert_close(actual["convs.last"], expected["last"].tanh().permute(0, 3, 1, 2))
+    assert_close(actual["convs.frozen"], expected["frozen"].relu())
+    assert_close(actual["convs.bias"], functional.elu(expected["convs.bias"] + module.bias))
+    swish = expected["convs.swish"]
+    assert_close(actual["convs.swish"], swish * torch.sigmoid(1.702 * swish))
 
 
 def test_reads_of_shapes_and_checks_use_no_tensor() -> None:
@@ -74,7 +104,9 @@ def test_convolution_option_reads_convolutions() -> None:
         ("googlenet", "inception3a.branch1.conv", "batch norm + relu"),
         ("densenet121", "features.denseblock1.denselayer1.conv1", "batch norm + relu"),
         ("densenet121", "features.transition1.conv", "convolution"),
-        ("convnext_tiny", "features.0.0", "convolution"),
+        ("convnext_tiny", "features.0.0", "layer norm"),
+        ("convnext_tiny", "features.1.0.block.0", "layer norm"),
+        ("swin_t", "features.0.0", "layer norm"),
     ],
 )
 def test_readings_in_torchvision(name: str, layer: str, reading: str) -> None:

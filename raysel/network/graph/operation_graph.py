@@ -6,7 +6,7 @@ import torch
 from torch import fx
 
 from raysel.network.graph.operations import Operation, describe
-from raysel.network.graph.tracing import Traced
+from raysel.network.graph.tracing import TensorShape, Traced
 
 _NO_EFFECT = frozenset(("identity", "dropout", "contiguous"))  # in eval mode
 _PLAIN = (bool, int, float, complex, str, type(None), torch.Size, torch.dtype, torch.device, torch.layout)
@@ -24,10 +24,28 @@ class OperationGraph:
         self._shapes = traced.shapes
         self.operations: dict[fx.Node, Operation] = {node: describe(node, traced) for node in traced.module.graph.nodes}
         self.order = {node: k for k, node in enumerate(self.operations)}
+        self._of_images: set[fx.Node] = set()
+        for node in self.operations:
+            if node.op == "placeholder" or (
+                self.has_tensor(node) and not self._of_images.isdisjoint(node.all_input_nodes)
+            ):
+                self._of_images.add(node)
 
     def name(self, node: fx.Node) -> str:
         """The canonical name of the node's operation."""
         return self.operations[node].name
+
+    def sources(self, node: fx.Node) -> list[fx.Node]:
+        """The node's operands that depend on the images."""
+        return [source for source in node.all_input_nodes if source in self._of_images]
+
+    def is_per_channel(self, node: fx.Node | None, name: str) -> bool:
+        """True for an ``add`` or ``mul`` (`name`) of a map and constants: one number per channel."""
+        if node is None or self.name(node) != name or len(self.sources(node)) != 1:
+            return False
+        constants = [self._shapes[source] for source in node.all_input_nodes if source not in self._of_images]
+        per_channel = (self._shapes[node][1], 1, 1)
+        return len(constants) == 1 and isinstance(constants[0], TensorShape) and constants[0][-3:] == per_channel
 
     def has_tensor(self, node: fx.Node) -> bool:
         """False if the node reads a size, a dtype or a plain value, or checks something."""
