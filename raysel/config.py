@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from raysel.errors import RayselError
 from raysel.marks import PATH, Enters
 
 _STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -20,6 +21,7 @@ _STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Deviation = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Seconds = Annotated[int, Field(ge=-1)]
 """-1: no limit."""
 Times = Annotated[int, Field(ge=-1)]
@@ -75,7 +77,7 @@ class Preprocessing:
     """Factor on pixel values of 0 to 255, before mean and std."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Mean to subtract per channel (R, G, B), in units of `pixel * scale`."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)
     """Standard deviation to divide by, per channel (R, G, B)."""
     channel_order: Literal["RGB", "BGR"] = "RGB"
     """Order of the network's input channels."""
@@ -206,3 +208,16 @@ class RunConfig:
     scan: ScanConfig = field(default_factory=ScanConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+    def check(self) -> None:
+        """Fail if options contradict each other.
+
+        Raises:
+            RayselError: what to change.
+        """
+        depth, n_max = self.scan.rank_depth, self.derive.n_max
+        if n_max > depth:
+            raise RayselError(
+                f"--n-max {n_max} is more than the --rank-depth {depth} that rankings keep: "
+                "lower the first or raise the second"
+            )

@@ -25,6 +25,15 @@ from tests.object_store import BUCKET, object_store, s3  # noqa: F401
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests go first: at the end of a run in two processes, neither waits for the other."""
+    lengths: dict[Path, int] = {}
+    for item in items:
+        longest = next((k for k, mark in enumerate(("slow", "chaos", "ray")) if item.get_closest_marker(mark)), 3)
+        lengths[item.path] = min(longest, lengths.get(item.path, 3))
+    items.sort(key=lambda item: lengths[item.path])
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """Folder of real images and weights; the test is skipped, saying so, where it is not."""

@@ -99,7 +99,7 @@ def _message(error: RayselError | CycloptsError) -> str:
     if isinstance(error, RayselError):
         return str(error)
     error.verbose = False
-    text = str(error).rstrip(".")
+    text = re.sub(r"(?<!\.)\.$", "", str(error))  # keeps an ellipsis
     if isinstance(error, UnusedCliTokensError):
         text = f"unexpected argument {' '.join(error.unused_tokens or ())}"
     elif (argument := error.argument) and type(error.__cause__).__module__.startswith("pydantic"):

@@ -31,7 +31,7 @@ def config(
     if example is (check is not None):
         raise RayselError("give either --example or --check FILE: see raysel config --help")
     if check:
-        run_config({}, check)
+        run_config({}, check).check()
         print(json.dumps({"file": str(check), "valid": True}) if as_json else f"{check} is valid")
     else:
         print(json.dumps(asdict(RunConfig())) if as_json else example_file())

@@ -11,6 +11,7 @@ from raysel.cli.arguments import AsJson
 from raysel.cli.options import NetworkOptions
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
+from raysel.marks import options as declared
 
 _FOR_PROGRAMS = frozenset(
     (
@@ -23,7 +24,7 @@ _NEEDS_WEIGHTS = ("torchvision:", "timm:", "chatfield:")
 
 
 def layers(
-    network: Annotated[str, Parameter(name="NETWORK")],
+    network: Annotated[str, Parameter(name="NETWORK", help=declared(NetworkConfig)["network"].text)],
     /,
     options: NetworkOptions = None,
     *,
@@ -33,7 +34,6 @@ def layers(
     """List the layers of a network.
 
     Args:
-        network: torchvision:NAME, timm:NAME, chatfield:vgg-m, package.module:factory, or a .pt2 or .mat file.
         effective: Add the effective receptive fields, measured over 64 images of seeded noise.
     """
     config: dict[str, Any] = {"network": network, **(options or {})}

@@ -40,8 +40,8 @@ _SPELLED_OTHERWISE = {
     "out": Parameter(metavar="PATH"),
     "network": Parameter(metavar="NAME"),
     "layers": Parameter(metavar="GLOB"),
-    "network_args": Parameter(metavar="JSON", converter=json_object, accepts_keys=False, n_tokens=1),
-    "preprocessing": Parameter(metavar="FILE", converter=_preprocessing, accepts_keys=False, n_tokens=1),
+    "network_args": Parameter(metavar="JSON", converter=json_object),
+    "preprocessing": Parameter(metavar="FILE", converter=_preprocessing),
     "snapshot_every_s": Parameter(alias="--snapshot-every"),
 }
 
@@ -57,11 +57,12 @@ def options_of(config: type, only: Collection[str] | None = None) -> Any:
         A type whose value is a dictionary of the options that were typed: ``{"out": "index", "scan": {"seed": 3}}``.
     """
     hints = get_type_hints(config, include_extras=True)
-    taken: dict[str, Any] = {
-        name: Annotated[hints[name], _parameter(option), _SPELLED_OTHERWISE.get(name, Parameter())]
-        for name, option in options(config).items()
-        if only is None or name in only
-    }
+    taken: dict[str, Any] = {}
+    for name, option in options(config).items():
+        if only is None or name in only:
+            spelling = _SPELLED_OTHERWISE.get(name, Parameter())
+            kind = Any if spelling.converter else hints[name]  # for cyclopts, Any is one word
+            taken[name] = Annotated[kind, _parameter(option), spelling]
     for place, (name, hint) in enumerate(hints.items()):
         if is_dataclass(hint):
             group = Group(name.capitalize(), sort_key=place)

@@ -11,10 +11,12 @@ from cyclopts import Parameter
 
 from raysel.cli.arguments import AsJson
 from raysel.cli.options import ClusterOptions, SourceOptions
+from raysel.config import ClusterConfig, SourceConfig
+from raysel.marks import options as declared
 
 
 def plan(
-    images: Annotated[str, Parameter(name="SOURCE")],
+    images: Annotated[str, Parameter(name="SOURCE", help=declared(SourceConfig)["images"].text)],
     /,
     options: SourceOptions = None,
     cluster: ClusterOptions = None,
@@ -25,10 +27,8 @@ def plan(
     """List a source.
 
     Args:
-        images: Path or URI of a folder, of shards or of a table of images.
         out: Save the list for the index that will be written here.
     """
-    from raysel.config import ClusterConfig, SourceConfig
     from raysel.files import Folder
     from raysel.images import open_source
     from raysel.pipeline.cluster import connected

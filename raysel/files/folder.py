@@ -111,6 +111,9 @@ class Folder:
             with self._reporting("write", name):
                 self._publish(draft, target)
         except OSError as error:  # of the block itself: a full disk
+            if not self.local:
+                advice = "set TMPDIR to a larger disk"
+                raise RayselError(f"cannot write to {draft.parent}, {advice}: {first_line(error)}") from None
             raise self._fault("write", name, error) from None
         finally:
             draft.unlink(missing_ok=True)

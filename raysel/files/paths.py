@@ -7,8 +7,9 @@ import posixpath
 import re
 from urllib.parse import parse_qsl
 
-_CREDENTIALS = re.compile(r"(?<=://)(?:[^/]*@|[^/@:]*:(?!\d+/)[^@]*@)")
-"""``key:secret@`` after the scheme. A secret may hold an unescaped slash, and then looks like a path."""
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/]*@|[^/@:]*:(?!\d+/)[^@]*@|(?<=s3://)[^/@:]*:[^@]*@)")
+"""``key:secret@`` after the scheme. A secret may hold an unescaped slash and looks like a path then. What looks
+like a port (``:12/``) is one, except in ``s3://``, where buckets have none."""
 
 
 def absolute_uri(uri: str) -> str:

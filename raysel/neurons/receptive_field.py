@@ -46,18 +46,37 @@ class AxisField:
 
     @cached_property
     def shared(self) -> Interval | None:
-        """First and last pixel of the crop that all positions have in common; None if crops follow the positions."""
+        """First and last pixel that all positions see alike; None if crops follow the positions."""
         if self.stride == 0:
             return int(self.offset), int(self.offset) + self.size - 1
-        if self.size >= self.length:
-            return 0, self.length - 1
         intervals = {each for each in self.seen or () if each != NOTHING}
         return intervals.pop() if len(intervals) == 1 else None
 
     @property
     def crop_size(self) -> int:
-        """Pixels of a crop."""
-        return self.size if self.shared is None else self.shared[1] - self.shared[0] + 1
+        """Pixels of a crop: of the part of the windows in which any position sees something."""
+        start, end = self._shown
+        return end - start
+
+    @cached_property
+    def _shown(self) -> Interval:
+        """Start and end of the part of the windows that crops show, relative to the windows."""
+        if self.seen is None or self.shared is not None:
+            first, last = self.shared or (0, self.size - 1)
+            return 0, last - first + 1
+        seen = np.array(self.seen)
+        origins, sees = self._origins(np.arange(len(seen))), seen[:, 0] <= seen[:, 1]
+        return int((seen[:, 0] - origins)[sees].min()), int((seen[:, 1] - origins)[sees].max()) + 1
+
+    def _origins(self, positions: Integers) -> Integers:
+        """First pixel of each position's window, moved to where it holds what the position sees."""
+        step, shift = self.stride, self.offset
+        numerators = step.numerator * shift.denominator * positions + shift.numerator * step.denominator
+        origins = np.asarray(numerators // (step.denominator * shift.denominator))
+        if self.seen is None:
+            return origins
+        first, last = np.moveaxis(np.array(self.seen)[positions], -1, 0)
+        return np.where(first <= last, np.clip(origins, last + 1 - self.size, first), origins)
 
     def crops(self, positions: Integers) -> tuple[Integers, Integers, Integers]:
         """First pixel of each position's crop, and first pixel and end of the part of the crop that it sees.
@@ -67,15 +86,13 @@ class AxisField:
         if self.shared is not None:
             first, last = (np.full_like(positions, pixel) for pixel in self.shared)
             return first, first, last + 1
-        step, shift = self.stride, self.offset
-        numerators = step.numerator * shift.denominator * positions + shift.numerator * step.denominator
-        origins = np.asarray(numerators // (step.denominator * shift.denominator))
+        start, end = self._shown
+        origins, ends = (self._origins(positions) + edge for edge in (start, end))
         if self.seen is None:
-            return origins, origins, origins + self.size
+            return origins, origins, ends
         first, last = np.moveaxis(np.array(self.seen)[positions], -1, 0)
         sees = first <= last
-        origins = np.where(sees, np.clip(origins, last + 1 - self.size, first), origins)
-        ends = np.where(last == self.length - 1, origins + self.size, last + 1)
+        ends = np.where(last == self.length - 1, ends, last + 1)
         return origins, np.where(sees & (first > 0), first, origins), np.where(sees, ends, origins)
 
 

@@ -57,7 +57,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     Raises:
         RayselError: a fault that the user can correct.
     """
-    _check_depth(config)
+    config.check()
     folder, options = _writable_folder(config.out), config.source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labels, own_classes = _labels(config), read_class_list(options.classes) if options.classes else None
@@ -114,14 +114,6 @@ def _scanned(run: Run) -> RunningState:
     )
     scan(run, layout, state, snapshots)
     return state
-
-
-def _check_depth(config: RunConfig) -> None:
-    if config.derive.n_max > config.scan.rank_depth:
-        raise RayselError(
-            f"--n-max {config.derive.n_max} is more than the --rank-depth {config.scan.rank_depth} that rankings keep: "
-            "lower the first or raise the second"
-        )
 
 
 def _writable_folder(out: str) -> Folder:

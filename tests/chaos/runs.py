@@ -14,7 +14,7 @@ from raysel.store import Manifest, read_manifest
 from tests.chaos.faults import count
 from tests.end_to_end.runs import BATCH, LAYERS, digests
 
-SCAN = ScanConfig(workers=2, batch_size=BATCH, call_images=BATCH, slice_images=16, rank_depth=40)
+SCAN = ScanConfig(workers=1, batch_size=BATCH, call_images=BATCH, slice_images=16, rank_depth=40)
 DERIVE = DeriveConfig(n_max=20)
 
 

@@ -54,7 +54,7 @@ def _one_index(
 ) -> None:
     root.mkdir(parents=True)
     place = root / "faults"
-    config = fragile_run(root / "index", undisturbed.images, place)
+    config = fragile_run(root / "index", undisturbed.images, place, workers=2)
     config = replace(config, scan=replace(config.scan, snapshot_every_s=0.0))
     arguments, died_before = typed(config, root / "run.toml", address), soaked.workers
     status = None

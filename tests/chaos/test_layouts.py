@@ -16,8 +16,8 @@ import pytest
 
 from tests.chaos.cluster import one_machine
 from tests.chaos.commands import started, typed
-from tests.chaos.faults import events
-from tests.chaos.runs import Undisturbed, assert_whole, fragile_run
+from tests.chaos.faults import events, set_fault
+from tests.chaos.runs import Undisturbed, assert_whole, fragile_run, wait_until
 from tests.end_to_end.runs import digests, run, table
 from tests.pipeline.corpus import Sample, as_tars
 
@@ -47,13 +47,18 @@ def test_cut_into_shards_in_another_order(
 
 
 def test_four_workers(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """On a Ray that believes it has four CPUs."""
+    """On a Ray that believes it has four CPUs. The first forwards wait until each actor has one."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=4)
-    said = tmp_path / "said"
+    said, hold = tmp_path / "said", set_fault(faults, "forward", "hold")
+
+    def at_work() -> int:
+        return len({actor for event, _, actor, _ in events(faults / "log") if event == "held-in-forward"})
+
     with one_machine(cpus=4) as address, started(typed(config, tmp_path / "run.toml", address), said) as command:
+        wait_until(lambda: at_work() == 4, alive=lambda: command.poll() is None)
+        hold.unlink()
         assert command.wait(240) == 0, said.read_text()
     undisturbed.assert_same(config.out)
-    assert len({actor for event, _, actor, _ in events(faults / "log") if event == "forward"}) > 2
 
 
 @pytest.mark.parametrize(("batch_size", "call_images"), [(1, 64), (32, 257)])

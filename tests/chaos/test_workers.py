@@ -19,7 +19,7 @@ def test_an_actor_dies_in_mid_batch(
     undisturbed: Undisturbed, faults: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A call has two forwards and dies in the second: the candidates of the first are lost with the actor."""
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, call_images=16)
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2, call_images=16)
     set_fault(faults, "forward", "exit", after=5)
     run(config)
     undisturbed.assert_same(config.out)
@@ -32,7 +32,7 @@ def test_an_actor_dies_in_mid_batch(
 def test_actors_die_while_they_start_and_while_they_decode(
     undisturbed: Undisturbed, faults: Path, tmp_path: Path
 ) -> None:
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2)
     set_fault(faults, "start", "exit")
     set_fault(faults, "actor-decode", "exit", after=37)
     run(config)
@@ -61,7 +61,7 @@ def test_a_reading_task_and_a_deriving_task_die(
         return FragileSource(opened(*arguments, **options), str(faults))
 
     monkeypatch.setattr(run_module, "open_source", open_fragile)
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults)
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2)
     set_fault(faults, "read", "exit", after=50)
     set_fault(faults, "task-decode", "exit", after=20)
     run(config)

@@ -129,6 +129,7 @@ def test_labels(type_here, labels, says):
     ("options", "says"),
     [
         (["--n-max", "21", "--rank-depth", "20"], ["--n-max 21", "--rank-depth 20"]),
+        (["--network-args.depth", "3"], ["--network-args.depth", "--network-args?"]),
         (["--n-max", "0"], ["--n-max", "greater than 0"]),
         (["--rank-depth", "0"], ["--rank-depth", "greater than 0"]),
         (["--workers", "-1"], ["--workers", "greater than 0"]),

@@ -64,6 +64,7 @@ def test_the_example_has_every_option_once_with_its_documentation(example: str):
         ("[scan]\nrank_dept = 3\n", "unknown option scan.rank_dept: did you mean rank_depth?"),
         ("[scan]\nrank_depth = 0\n", "scan.rank_depth is 0: it should be greater than 0"),
         ("[scan]\nrank_depth = 'many'\n", "scan.rank_depth is 'many'"),
+        ("[network.preprocessing]\nstd = [1, 0, 1]\n", "preprocessing.std is 0: it should be greater than 0"),
         ("[source]\nimages = ['s3://key:secret@bucket']\n", "source.images is ['s3://bucket']"),
     ],
 )
@@ -72,6 +73,12 @@ def test_a_fault_in_a_file_is_one_line(content: str, says: str, tmp_path: Path):
     fault = raysel_here(tmp_path, "config", "--check", "run.toml").fault
     assert fault.startswith("run.toml: ")
     assert says in fault
+
+
+def test_options_that_contradict_each_other(tmp_path: Path):
+    (tmp_path / "run.toml").write_text("[derive]\nn_max = 500\n")
+    fault = raysel_here(tmp_path, "config", "--check", "run.toml").fault
+    assert "--n-max 500 is more than the --rank-depth 400" in fault
 
 
 def test_json(tmp_path: Path):

@@ -60,7 +60,7 @@ def indexed(local_ray: None, images: Images, tmp_path_factory: pytest.TempPathFa
     """The folder of images, on two CPU actors."""
     root = tmp_path_factory.mktemp("indexed")
     # Forward passes are slow, so that both actors get some of the calls.
-    config = zoo_run(root / "index", images.folder, root / "log", labor_s=0.1)
+    config = zoo_run(root / "index", images.folder, root / "log", labor_s=0.1, workers=2)
     outcome = run(config)
     assert outcome.computed
     return Indexed(config, outcome.manifest, root / "log", notes(root / "log"))

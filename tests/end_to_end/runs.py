@@ -15,8 +15,8 @@ from raysel.store import Manifest
 
 BATCH = 8
 LAYERS = ("first", "second", "whole", "hot", "clash")
-# Small slices and calls, so that both actors get some.
-SCAN = ScanConfig(workers=2, batch_size=BATCH, call_images=8, slice_images=16, rank_depth=40)
+# Small slices and calls, so that several actors get some. One actor is the default: each takes seconds to start.
+SCAN = ScanConfig(workers=1, batch_size=BATCH, call_images=8, slice_images=16, rank_depth=40)
 DERIVE = DeriveConfig(n_max=20)
 
 

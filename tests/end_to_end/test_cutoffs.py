@@ -66,7 +66,8 @@ def test_a_run_sends_as_many_candidates_as_the_formula(local_ray: None, tmp_path
     per_class, depth, call = 400, 10, 8
     images = as_tars(corpus(per_class, unlabelled=0), tmp_path / "tars", 4)
     # A forward takes so long that each result is folded within a few of them.
-    config = zoo_run(tmp_path / "index", images, tmp_path / "log", labor_s=0.1, slice_images=100, rank_depth=depth)
+    scan = {"workers": 2, "slice_images": 100, "rank_depth": depth}
+    config = zoo_run(tmp_path / "index", images, tmp_path / "log", labor_s=0.1, **scan)
     manifest = run(replace(config, derive=DeriveConfig(n_max=5))).manifest
     count, on_the_way = 3 * per_class, 30 * call
     formula = manifest.counts.neurons * (depth * (1 + math.log(count / depth)) + on_the_way)

@@ -19,7 +19,7 @@ def test_actors_that_find_no_place_end_the_run_in_one_line(local_ray: None, imag
 
     other = ray.remote(num_cpus=1)(Guest).remote()
     ray.get(other.here.remote())
-    config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", wait_for_min_actors_s=3)
+    config = zoo_run(tmp_path / "index", images.folder, tmp_path / "log", workers=2, wait_for_min_actors_s=3)
     try:
         with pytest.raises(RayselError, match=r"did not all start within 3 s") as error:
             run(config)

@@ -74,6 +74,7 @@ def test_no_error_shows_a_secret(uri: str) -> None:
 def test_secrets_are_removed_from_uris() -> None:
     assert redact_uri("s3://key:se/cret@bucket/a@b/c?x=y") == "s3://bucket/a@b/c"
     assert redact_uri("s3://key:se@cret@bucket/a@b/c") == "s3://bucket/a@b/c"
+    assert redact_uri("s3://key:12/cret@bucket/c") == "s3://bucket/c"
     assert redact_uri("http://host:9000/a@b/c") == "http://host:9000/a@b/c"
     assert redact_uri("s3://bucket/a:b/c@d") == "s3://bucket/a:b/c@d"
 

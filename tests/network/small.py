@@ -293,6 +293,27 @@ def wrapped(kind: str) -> nn.Module:
     return network
 
 
+class Squeezed(nn.Module):
+    """A kernel that is wider than high, a gate, and a convolution behind it."""
+
+    preprocessing = Preprocessing(resize=(32, 32), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(3, 4, (3, 7), padding=(1, 3))
+        self.behind = nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.wide(x)
+        return self.behind(x * x.mean((2, 3), keepdim=True).sigmoid())
+
+
+def squeezed() -> nn.Module:
+    """A `Squeezed` with fixed weights."""
+    torch.manual_seed(5)
+    return Squeezed()
+
+
 class Normalized(nn.Module):
     """Norms and biases of many kinds behind convolutions."""
 
@@ -322,24 +343,3 @@ class Normalized(nn.Module):
         x = self.convs["learned"](x)
         x = torch.sigmoid(x * self.slope) * x
         return self.convs["place"](x) + self.place
-
-
-class Squeezed(nn.Module):
-    """A kernel that is wider than high, a gate, and a convolution behind it."""
-
-    preprocessing = Preprocessing(resize=(32, 32), crop=None)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wide = nn.Conv2d(3, 4, (3, 7), padding=(1, 3))
-        self.behind = nn.Conv2d(4, 4, 3, 2, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.wide(x)
-        return self.behind(x * x.mean((2, 3), keepdim=True).sigmoid())
-
-
-def squeezed() -> nn.Module:
-    """A `Squeezed` with fixed weights."""
-    torch.manual_seed(5)
-    return Squeezed()

@@ -74,3 +74,20 @@ def test_crops_that_all_show_the_same_part_of_the_input() -> None:
     axis = AxisField(10, Fraction(0), Fraction(1), 12)
     (crops,) = CropCutter(inputs, ReceptiveField(axis, axis), 10).cut(np.array([1, 0]), np.ones((2, 2), int))
     np.testing.assert_array_equal(crops.sums, inputs[[1, 0], 1:11, 1:11])
+
+
+def test_a_field_larger_than_the_input_is_cut_at_its_own_position() -> None:
+    """A field of 427 px on 224 px: row 0 sees 214 of them. No crop shows the first 21 px of its window."""
+    seen = tuple((max(0, 32 * r - 213), min(223, 32 * r + 213)) for r in range(7))
+    axis = AxisField(427, Fraction(32), Fraction(-213), 224, seen)
+    origins, firsts, ends = axis.crops(np.arange(7))
+    assert axis.crop_size == 406
+    assert origins.tolist() == [-192, -160, -128, -96, -64, -32, 0]
+    assert np.clip(firsts, 0, 224).tolist() == [0] * 7
+    assert np.clip(ends, 0, 224).tolist() == [214, 224, 224, 224, 224, 224, 224]
+
+
+def test_a_field_that_covers_the_input_from_everywhere_is_the_whole_input() -> None:
+    axis = AxisField(600, Fraction(32), Fraction(-300), 224, ((0, 223),) * 7)
+    assert axis.shared == (0, 223)
+    assert axis.crop_size == 224
