@@ -117,7 +117,7 @@ class NetworkConfig:
     """Globs over module names. `*` is every convolution; a glob that matches no convolution selects other modules, such
     as `fc`. On the command line, repeat the option to give several."""
     tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
-    """Where a layer is read: after its batch norm and activation, or at the output of the convolution itself."""
+    """Where a layer is read: after its norm, bias and activation, or at the output of the convolution itself."""
     preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None
     """Preprocessing in place of the network's own: on the command line a TOML file with these options."""
 
