@@ -25,13 +25,15 @@ from tests.pipeline.expected import Geometry, Seen, assert_indexes, assert_ranki
 
 pytestmark = [pytest.mark.ray, pytest.mark.assets]
 
+END = 223
+"""The first convolution has kernel 3, stride 2 and no padding: of 224 pixels it does not see the last."""
 GEOMETRY = {
-    "features.0": Geometry(3, 2, 0, 111),
-    "features.3.expand3x3": Geometry(15, 4, -4, 55),
-    "features.6.expand3x3": Geometry(47, 8, -16, 27),
-    "features.9.expand1x1": Geometry(79, 16, -24, 13),
-    "features.12.expand3x3": Geometry(207, 16, -88, 13),
-    "classifier.1": Geometry(207, 16, -88, 13),
+    "features.0": Geometry(3, 2, 0, 111, END),
+    "features.3.expand3x3": Geometry(15, 4, -4, 55, END),
+    "features.6.expand3x3": Geometry(47, 8, -16, 27, END),
+    "features.9.expand1x1": Geometry(79, 16, -24, 13, END),
+    "features.12.expand3x3": Geometry(207, 16, -88, 13, END),
+    "classifier.1": Geometry(207, 16, -88, 13, END),
 }
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PER_LAYER = 1

@@ -28,6 +28,8 @@ class Geometry:
     stride: int
     offset: int
     map_columns: int
+    end: int | None = None
+    """Rows and columns of the image from here on are seen by no position; None: all are seen."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def expect(seen: Seen, neuron: int, where: Geometry, depth: int, options: Derive
     if ranked:
         k = reference.least_factor(max(size), options.feature_max_size)
         cut = [
-            reference.reduce(reference.crop(seen.pixels[j], origin, size), k)
+            reference.reduce(reference.crop(seen.pixels[j][: where.end, : where.end], origin, size), k)
             for j, origin in zip(ranked[:n], origins, strict=False)
         ]
         feature, count = reference.neuron_feature(cut, weights)
@@ -118,7 +120,7 @@ def expect(seen: Seen, neuron: int, where: Geometry, depth: int, options: Derive
         activations=activations,
         positions=positions,
         w=[a / activations[0] for a in activations],
-        boxes=[(x, y, x + size[1], y + size[0]) for y, x in origins],
+        boxes=[(x, y, _end(x + size[1], where), _end(y + size[0], where)) for y, x in origins],
         labels=[seen.labels[j] for j in ranked],
         feature=feature,
         count=count,
@@ -131,6 +133,11 @@ def _origin(position: int, where: Geometry, whole: bool) -> tuple[int, int]:
         return 0, 0
     row, column = divmod(position, where.map_columns)
     return where.offset + where.stride * row, where.offset + where.stride * column
+
+
+def _end(end: int, where: Geometry) -> int:
+    """Where a box ends: not behind the last pixel that is seen."""
+    return end if where.end is None else min(end, where.end)
 
 
 def assert_ranking(table: pa.Table, expected: Expected, where: Geometry) -> None:
