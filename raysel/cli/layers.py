@@ -70,18 +70,18 @@ def layers(
     if as_json:
         print_json(rows)
         return
-    shown = [_for_people(row) for row in rows]
+    local = [tap.crop_field("auto") is not tap.receptive_field for tap in loaded.taps]
+    shown = [_for_people(*each) for each in zip(rows, local, strict=True)]
     print_table(list(shown[0]), shown, ["rf_offset", "rf_stride"])
     (height, width), channels = loaded.preprocessing.input_size, sum(tap.channels for tap in loaded.taps)
     print(f"\n{len(rows):,} layers, {channels:,} neurons, images of {height} x {width} pixels")
 
 
-def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+def _for_people(row: dict[str, Any], local: bool) -> dict[str, Any]:
     """A row as text: the map as 13 x 13, whole numbers without decimals, a bound on the size with its sign."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in row.items()}
     shown["map"] = " x ".join(map(str, row["map"]))
     height, width = row["rf_height"], row["rf_width"]
     size = str(height) if height == width else f"{height} x {width}"
-    local = (row["reason"] or "").startswith("local")
     shown["rf_size"] = size if row["exact"] else f"{size} (local)" if local else f"<= {size}"
     return {name: value for name, value in shown.items() if name not in _FOR_PROGRAMS}
