@@ -1,8 +1,9 @@
 """From a file's bytes to the pixels that the network sees.
 
-The two expensive steps, JPEG to pixels and the resize, run in PyTorch's kernels: an image of ImageNet's size takes
-about half of Pillow's time (``python -m tests.images.benchmark_decode``). Both use integers, and the resize gives the
-same bits on CPUs with and without AVX (checked with PyTorch 2.15).
+The two expensive steps, JPEG to pixels and the resize, run in simplejpeg and in PyTorch's kernels: an image of
+ImageNet's size takes about half of Pillow's time (``python -m tests.images.benchmark_decode``). Both use integers, and
+the resize gives the same bits on CPUs with and without AVX (checked with PyTorch 2.15). PyTorch is imported only for
+the resize: in tasks that do without, its import would take more time than a thousand images.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib.metadata import version
 
 import numpy as np
 import PIL
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, features
 
@@ -22,7 +24,7 @@ from raysel.errors import BadImageError, first_line
 from raysel.images.geometry import Placement, crop_start, placement, resized_size
 
 DECODER = f"pillow-{PIL.__version__} libjpeg-turbo-{features.version_feature('libjpeg_turbo')} " + " ".join(
-    f"{name}-{version(name).partition('+')[0]}" for name in ("torchvision", "torch")
+    f"{name}-{version(name).partition('+')[0]}" for name in ("simplejpeg", "torch")
 )
 """Names the code that turns bytes into pixels, for the scan fingerprint: the same name, the same pixels."""
 
@@ -146,14 +148,11 @@ def _jpeg_pixels(data: bytes) -> NDArray[np.uint8] | None:
 
     The pixels are Pillow's: both use libjpeg-turbo.
     """
-    import torch
-    from torchvision.io import ImageReadMode, decode_jpeg
-
     try:
-        pixels = decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB)
-    except RuntimeError:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError:
         return None
-    return pixels.permute(1, 2, 0).numpy()
+    return pixels
 
 
 def _orientation(image: Image.Image) -> int:

@@ -7,7 +7,7 @@ each tap for a batch of images, and `peaks` gives the activations of its neurons
 
 from raysel.network.forward import keep_freed_memory, peaks
 from raysel.network.loading import load, with_absolute_paths
-from raysel.network.network import Network, Tap
+from raysel.network.network import Network
 from raysel.network.receptive_field.effective_receptive_field import effective_receptive_fields
 
-__all__ = ["Network", "Tap", "effective_receptive_fields", "keep_freed_memory", "load", "peaks", "with_absolute_paths"]
+__all__ = ["Network", "effective_receptive_fields", "keep_freed_memory", "load", "peaks", "with_absolute_paths"]

@@ -20,12 +20,12 @@ from raysel.network.graph_forward import GraphForward
 from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules, never_called
 from raysel.network.importers.importer import RANDOM, ImportedNetwork
 from raysel.network.importers.registry import import_network
-from raysel.network.network import Network, Tap
+from raysel.network.network import Network
 from raysel.network.preprocessing import Normalization, with_average_image
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.network.taps import find_tap_points, no_match
 from raysel.network.weights import digest
-from raysel.neurons import ReceptiveField
+from raysel.neurons import ReceptiveField, Tap
 
 Size = tuple[int, int]
 

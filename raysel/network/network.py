@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from raysel.config import Preprocessing
 from raysel.network.forward import Forward, Visit
 from raysel.network.preprocessing import Normalization
-from raysel.neurons import ReceptiveField
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A place where the network is read; each channel there is a neuron."""
-
-    layer: str
-    """Name of the convolution's module, or of the module that was named instead; its second call is ``name#2``."""
-    channels: int
-    map_size: tuple[int, int]
-    """(rows, columns) of the map; (1, 1) for a fully connected layer."""
-    receptive_field: ReceptiveField
-    reading: str
-    """The operation that is read, for people: ``relu``, ``batch norm + silu``, ``convolution``."""
-    depth: int
-    """Number of convolutions before it in the graph, chosen or not."""
-    local: ReceptiveField | None = None
-    """What a position sees without channel gates and norms over the whole map; None if none is before it."""
-
-    def crop_field(self, kind: str) -> ReceptiveField:
-        """The field that crops show, by `DeriveConfig.receptive_field`, which must not be ``effective``."""
-        if self.local is None or kind == "theoretical":
-            return self.receptive_field
-        gated = self.receptive_field.fixed and not self.local.fixed
-        return self.local if kind == "local" or gated else self.receptive_field
+from raysel.neurons import Tap
 
 
 class Network:

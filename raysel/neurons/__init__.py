@@ -7,6 +7,7 @@ from raysel.neurons.merging import fold_into, keep_top, merge, select
 from raysel.neurons.pictures import contact_sheet, encode_sheet, feature_png, sheet_boxes
 from raysel.neurons.ranking import Candidates, Rankings
 from raysel.neurons.receptive_field import AxisField, ReceptiveField
+from raysel.neurons.tap import Tap, first_neurons
 
 __all__ = [
     "MAX_IMAGES",
@@ -17,11 +18,13 @@ __all__ = [
     "NeuronFeature",
     "Rankings",
     "ReceptiveField",
+    "Tap",
     "activations_of",
     "candidate_keys",
     "contact_sheet",
     "encode_sheet",
     "feature_png",
+    "first_neurons",
     "fold_into",
     "keep_top",
     "merge",

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ray
-from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
@@ -199,6 +198,8 @@ def _hushed(verbose: bool) -> Iterator[None]:
 @contextmanager
 def _settled(verbose: bool) -> Iterator[None]:
     """Ray's settings for a run: Ray Data's own, log levels, and warnings. Restores them at the end."""
+    from ray.data import DataContext  # takes half a second, and tasks that import this module do without
+
     before = DataContext.get_current()
     context = before.copy()
     # Only raysel knows how many images are covered, so only raysel shows progress.

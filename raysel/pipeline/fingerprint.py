@@ -12,7 +12,8 @@ import pyarrow as pa
 from raysel.config import RunConfig
 from raysel.images import DECODER, ImagesList
 from raysel.marks import Enters, marked
-from raysel.network import Network, Tap
+from raysel.network import Network
+from raysel.neurons import Tap
 from raysel.pipeline.scan.layout import forward_batch
 
 SCAN_VERSION = 1

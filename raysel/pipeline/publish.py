@@ -10,13 +10,11 @@ import pyarrow as pa
 
 from raysel.errors import RayselError
 from raysel.images import ImagesList
-from raysel.network import Tap
-from raysel.neurons import Rankings
+from raysel.neurons import Rankings, Tap, first_neurons
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.chunk import Labels
 from raysel.pipeline.derive.stage import Derived
 from raysel.pipeline.record import build_manifest
-from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import (
     QUARANTINE,

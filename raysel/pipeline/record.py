@@ -14,7 +14,8 @@ from raysel.config import RunConfig
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.images import DECODER, Source
 from raysel.marks import Enters, map_paths, options
-from raysel.network import Network, Tap
+from raysel.network import Network
+from raysel.neurons import Tap
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.stage import Derived
 from raysel.pipeline.fingerprint import tap_record

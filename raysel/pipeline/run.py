@@ -15,8 +15,10 @@ from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.images import ImagesList, class_facts, open_source, read_class_list, read_labels, subset
 from raysel.network import load
+from raysel.neurons import first_neurons
 from raysel.pipeline.cluster import connected
 from raysel.pipeline.context import Run
+from raysel.pipeline.derive.crop_fields import with_crop_fields
 from raysel.pipeline.derive.stage import derive
 from raysel.pipeline.fingerprint import Fingerprints
 from raysel.pipeline.plan import images_list, save_plan
@@ -25,7 +27,6 @@ from raysel.pipeline.publish import publish_index, published_state
 from raysel.pipeline.record import differences
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.driver import scan
-from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.store import (
@@ -87,7 +88,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
 def _compute(run: Run) -> Manifest:
     state = _scanned(run)
     run.lock.confirm()
-    derived = derive(run, state)
+    derived = derive(run, state, with_crop_fields(run, state))
     with run.reporter.stage("publish", "files"):
         return publish_index(run, state, derived)
 

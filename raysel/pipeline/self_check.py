@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raysel.network import Network, Tap
+from raysel.network import Network
+from raysel.neurons import Tap
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from raysel.errors import BadImageError, RayselError
 from raysel.files import Folder
 from raysel.images import decode, open_source
 from raysel.network import Network, load
-from raysel.pipeline.scan.extractor import extract_activations, first_neurons
+from raysel.neurons import first_neurons
+from raysel.pipeline.scan.extractor import extract_activations
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
 from raysel.store import RANKINGS, Index, Manifest, check_files, open_index
 

@@ -101,8 +101,8 @@ def merge() -> None:
     """Right after a fold that is in no snapshot."""
     from raysel.pipeline.scan.state import RunningState
 
-    snapshot_at_fold(8)
-    after(RunningState, "take", times=12)
+    snapshot_at_fold(4)
+    after(RunningState, "take", times=8)
 
 
 @moment

@@ -28,59 +28,45 @@ def address(local_ray: None) -> str:
     return ray.get_runtime_context().gcs_address
 
 
-# What the second command says it resumes.
+# What the next command says it resumes.
 SCAN, DERIVE, NOTHING = "scan: resuming: ", "derive: resuming: ", ""
+MOMENTS = {
+    "plan-before-the-list-is-written": NOTHING,
+    "plan-with-a-part-of-the-list-written": NOTHING,
+    "scan-before-a-snapshot": NOTHING,
+    "scan-between-snapshots": SCAN,
+    "merge": SCAN,
+    "derive": DERIVE,
+    "publish-before-the-manifest": DERIVE,
+    "publish-with-the-manifest-half-written": DERIVE,
+    "publish-after-the-manifest": NOTHING,
+}
 
 
-@pytest.mark.parametrize(
-    ("moment", "resumes"),
-    [
-        ("plan-before-the-list-is-written", NOTHING),
-        ("plan-with-a-part-of-the-list-written", NOTHING),
-        ("scan-before-a-snapshot", NOTHING),
-        ("scan-between-snapshots", SCAN),
-        ("merge", SCAN),
-        ("derive", DERIVE),
-        ("publish-before-the-manifest", DERIVE),
-        ("publish-with-the-manifest-half-written", DERIVE),
-        ("publish-after-the-manifest", NOTHING),
-    ],
-)
-def test_the_driver_is_killed(
-    moment: str,
-    resumes: str,
-    undisturbed: Undisturbed,
-    address: str,
-    faults: Path,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_the_driver_is_killed(undisturbed: Undisturbed, address: str, faults: Path, tmp_path: Path) -> None:
+    """At every moment of a run, one after another, by one command that is typed again each time."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
-    log = tmp_path / "log"
-    with started(typed(config, tmp_path / "run.toml", address), log, moment) as first:
-        assert first.wait(240) == -signal.SIGKILL, log.read_text()
-    folder = Folder.at(config.out)
-    snapshot = snapshot_of(folder)
-    published = folder.exists("manifest.json")
-    assert published == (moment == "publish-after-the-manifest")
-    before, decoded_before = count(faults / "log"), undisturbed.decoded(faults)
-    capfd.readouterr()
-    outcome = run(config)
-    said = capfd.readouterr().err
+    arguments, folder = typed(config, tmp_path / "run.toml", address), Folder.at(config.out)
+    resumes, lacking = NOTHING, undisturbed.good
+    for moment, left in (MOMENTS | {"none": NOTHING}).items():
+        log = tmp_path / moment
+        before, decoded_before = count(faults / "log"), undisturbed.decoded(faults)
+        with started(arguments, log, moment) as command:
+            assert command.wait(240) == (0 if moment == "none" else -signal.SIGKILL), log.read_text()
+        said = log.read_text()
+        assert resumes in said, moment
+        assert resumes or "resuming" not in said, moment
+        assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
+        if resumes == DERIVE:
+            assert count(faults / "log")["forward"] == before["forward"], moment
+        assert folder.exists("manifest.json") == (moment in ("publish-after-the-manifest", "none"))
+        snapshot, resumes = snapshot_of(folder), left
+        lacking = len(snapshot.missing()) if snapshot else 0 if folder.exists("manifest.json") else undisturbed.good
+        if resumes == SCAN:
+            assert snapshot is not None
+            assert 0 < snapshot.done < len(snapshot.covered)
+    assert "already indexed" in said
     undisturbed.assert_same(config.out)
-    assert outcome.computed is not published
-    assert resumes in said
-    if not resumes:
-        assert "resuming" not in said
-    again = count(faults / "log")
-    lacking = len(snapshot.missing()) if snapshot else 0 if published else undisturbed.good
-    assert undisturbed.decoded(faults) - decoded_before <= lacking, "repeats at most what the snapshot lacks"
-    if resumes == SCAN:
-        assert snapshot is not None
-        assert 0 < snapshot.done < len(snapshot.covered)
-        assert again["forward"] > before["forward"]
-    if resumes == DERIVE:
-        assert again["forward"] == before["forward"]
 
 
 def test_chunks_derived_from_a_lost_scan_are_derived_again(

@@ -17,7 +17,7 @@ import raysel
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, ScanConfig, SourceConfig
 from raysel.images import open_source, read_labels
 from raysel.network import load
-from raysel.pipeline.scan.extractor import first_neurons
+from raysel.neurons import first_neurons
 from raysel.pipeline.scan.layout import forward_batch
 from tests.end_to_end.runs import run
 from tests.images.samples import list_of

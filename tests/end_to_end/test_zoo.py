@@ -8,7 +8,7 @@ import pytest
 import raysel
 from raysel.images import open_source
 from raysel.network import load
-from raysel.pipeline.scan.extractor import first_neurons
+from raysel.neurons import first_neurons
 from tests.end_to_end.conftest import Images, Indexed
 from tests.end_to_end.runs import BATCH, table
 from tests.images.samples import list_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from raysel.network import Tap
+from raysel.neurons import Tap
 from tests.network import zoo_table
 from tests.network.receptive_field.reach import Box
 from tests.network.zoo_table import check, reported

@@ -16,9 +16,10 @@ from torchvision import models
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import type_and_first_line
-from raysel.network import Tap, load
+from raysel.network import load
 from raysel.network.importers import torchvision as torchvision_networks
 from raysel.network.importers.registry import import_network
+from raysel.neurons import Tap
 from tests.network.receptive_field.reach import Box, Interval, Reach
 
 TIMM = (

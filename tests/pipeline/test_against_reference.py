@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from raysel.config import DeriveConfig, NetworkConfig
 from raysel.images import ImagesList, Source, open_source
 from raysel.network import Network, load
-from raysel.neurons import select
+from raysel.neurons import first_neurons, select
 from raysel.pipeline.derive import chunk as kernel
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
 from raysel.pipeline.scan.call_result import CallResult, merge_rows
-from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from tests import networks
 from tests.images.samples import list_of

@@ -9,7 +9,8 @@ import pytest
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
-from raysel.pipeline.scan.extractor import extract_activations, first_neurons
+from raysel.neurons import first_neurons
+from raysel.pipeline.scan.extractor import extract_activations
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
 
 BATCH = 4

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raysel.network.network import Network, Tap
-from raysel.neurons import AxisField, ReceptiveField
+from raysel.network.network import Network
+from raysel.neurons import AxisField, ReceptiveField, Tap
 
 IMAGES = 64
 _BATCH = 8

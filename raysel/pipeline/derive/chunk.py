@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from raysel.config import DeriveConfig
 from raysel.images import ImagesList
-from raysel.network import Tap
-from raysel.neurons import CropCutter, Rankings, contact_sheet, neuron_feature
+from raysel.neurons import CropCutter, Rankings, Tap, contact_sheet, neuron_feature
 from raysel.pipeline.derive.inputs import Cost, Inputs
 from raysel.selectivity import Evidence, measure, null_values
 from raysel.store import FEATURES, SHEETS, feature_row, neurons_schema, sheet_row

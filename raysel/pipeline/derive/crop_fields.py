@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raysel.network import Tap, effective_receptive_fields
+from raysel.network import effective_receptive_fields
+from raysel.neurons import Tap
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.scan.state import RunningState

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,20 +15,19 @@ import ray
 from numpy.typing import NDArray
 
 from raysel.config import DeriveConfig
-from raysel.network import Tap
-from raysel.neurons import Rankings
-from raysel.pipeline.context import Run
+from raysel.neurons import Rankings, Tap, first_neurons
 from raysel.pipeline.derive.chunk import Chunk, Labels, derive_chunk
 from raysel.pipeline.derive.chunk_files import ChunkFiles
-from raysel.pipeline.derive.crop_fields import with_crop_fields
 from raysel.pipeline.derive.inputs import Cost, Inputs
 from raysel.pipeline.derive.machines import clear_machines, fill_machines
 from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
-from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import FileEntry
+
+if TYPE_CHECKING:  # tasks import this module, and need no torch
+    from raysel.pipeline.context import Run
 
 CHUNK_NEURONS = 32
 """Neurons of one layer in one task."""
@@ -74,14 +74,15 @@ class _Work:
         return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered), files)
 
 
-def derive(run: Run, state: RunningState) -> Derived:
+def derive(run: Run, state: RunningState, taps: tuple[Tap, ...]) -> Derived:
     """Features, contact sheets and indexes of all neurons. Chunks that an earlier run derived are not derived again.
+
+    `taps`: with the receptive fields that crops are cut to.
 
     Raises:
         RayselError: an image cannot be read any more, a chunk is damaged, a file cannot be written, or no task ended
             for ``no_progress_timeout_s``.
     """
-    taps = with_crop_fields(run, state)
     work = _Work.of(run, state, taps)
     done, neurons = len(work.chunks) - len(work.missing), sum(len(chunk.n) for chunk in work.chunks)
     if done:

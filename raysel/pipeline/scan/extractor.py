@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raysel.network import Network, Tap, peaks
-
-
-def first_neurons(taps: Sequence[Tap]) -> list[int]:
-    """Number of each tap's first neuron, then the number of all neurons. Neurons are numbered tap by tap."""
-    return list(accumulate((tap.channels for tap in taps), initial=0))
+from raysel.network import Network, peaks
+from raysel.neurons import first_neurons
 
 
 def extract_activations(

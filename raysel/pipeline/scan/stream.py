@@ -17,10 +17,10 @@ from ray.exceptions import GetTimeoutError
 from raysel.errors import RayselError
 from raysel.images import Slice, slices
 from raysel.network import with_absolute_paths
+from raysel.neurons import first_neurons
 from raysel.pipeline.context import Run
 from raysel.pipeline.scan.actor import ActorSettings, ScanActor, decode_images
 from raysel.pipeline.scan.call_result import CallResult, merge_rows, rows_per_merge
-from raysel.pipeline.scan.extractor import first_neurons
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.pool import ActorPool, watch_pool
 from raysel.pipeline.scan.slice_reader import SliceReader

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from raysel.config import NetworkConfig
-from raysel.network import Network, Tap, load
+from raysel.network import Network, load
 from raysel.network.graph.tracing import trace
 from raysel.network.receptive_field.gates import LOCAL
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
+from raysel.neurons import Tap
 from tests.network.receptive_field.gradient import Probe, assert_seen, positive
 from tests.network.receptive_field.test_rules import Function
 

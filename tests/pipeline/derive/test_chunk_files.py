@@ -12,8 +12,8 @@ import pytest
 
 from raysel.errors import RayselError
 from raysel.files import Folder
-from raysel.network import Tap, load
-from raysel.neurons import Rankings
+from raysel.network import load
+from raysel.neurons import Rankings, Tap
 from raysel.pipeline.derive.chunk import Chunk, chunk_schema
 from raysel.pipeline.derive.chunk_files import ChunkFiles
 from raysel.selectivity import null_values
