@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -13,18 +15,34 @@ from filelock import FileLock
 from tests.typed import TINY, Ended, furnish, raysel
 
 
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny network, 30 images, and one file that is no longer an image. Tests may add to it, and change nothing."""
-    folder = furnish(tmp_path_factory.mktemp("home"))
+def _once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Any:
+    """What `make` makes in a folder of this name, made once also when tests run in several processes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(shared / f"{name}.lock"):
+        record = shared / f"{name}.pickle"
+        if not record.exists():
+            (shared / name).mkdir()
+            record.write_bytes(pickle.dumps(make(shared / name)))
+        return pickle.loads(record.read_bytes())
+
+
+def _with_torn_image(folder: Path) -> Path:
+    furnish(folder)
     (folder / "images" / "red" / "torn.png").write_bytes((folder / "images" / "red" / "00.png").read_bytes()[:300])
     return folder
 
 
 @pytest.fixture(scope="session")
-def indexed(home: Path) -> Ended:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network, 30 images, and one file that is no longer an image. Tests may add to it, and change nothing."""
+    return _once(tmp_path_factory, "home", _with_torn_image)
+
+
+@pytest.fixture(scope="session")
+def indexed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """``raysel index ... --out index --json`` in `home`."""
-    return raysel(home, "index", *TINY, "--out", "index", "--json")
+    return _once(tmp_path_factory, "indexed", lambda _: raysel(home, "index", *TINY, "--out", "index", "--json"))
 
 
 @dataclass(frozen=True)
@@ -36,17 +54,8 @@ class DemoRun:
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """``raysel demo``, about 100 s on two cores, made once also when tests run in several processes."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    with FileLock(shared / "demo.lock"):
-        record = shared / "demo.pickle"
-        if not record.exists():
-            folder = shared / "demo"
-            folder.mkdir()
-            record.write_bytes(pickle.dumps(DemoRun(folder / "demo", raysel(folder, "demo", "demo"))))
-        run: DemoRun = pickle.loads(record.read_bytes())
-    return run
+    """``raysel demo``, about 100 s on two cores."""
+    return _once(tmp_path_factory, "demo", lambda folder: DemoRun(folder / "demo", raysel(folder, "demo", "demo")))
 
 
 @pytest.fixture(scope="session")

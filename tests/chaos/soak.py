@@ -18,6 +18,8 @@ MOST_BETWEEN = {"start": 5, "forward": 5, "actor-decode": 30, "task-decode": 30}
 """Event at which workers die -> most events from one death to the next."""
 DRIVER_LIVES = range(60, 240)
 """Events after which a driver is killed. An undisturbed run has about 450."""
+WORKERS_SHARE = 0.6
+"""At most this share of the faults are deaths of workers: the others are those of drivers, which take longer."""
 LIMIT_S = 280
 
 
@@ -71,7 +73,10 @@ def _one_index(
                     _disarm(place)
                     status = driver.wait(LIMIT_S)
                     break
-                _arm(place, happened, draw)
+                if soaked.workers < WORKERS_SHARE * faults:
+                    _arm(place, happened, draw)
+                else:
+                    _disarm(place)
                 if sum(happened.values()) - first >= lives_for:
                     _kill(driver)
                     soaked.drivers += 1

@@ -1,6 +1,6 @@
 """Without faults: shards, workers and calls do not change the index; the shape of a forward changes only last bits.
 
-See also `tests/end_to_end/test_layouts.py`: one worker, one image per call, a pretended GPU, a few tars.
+See `tests/end_to_end/test_layouts.py` (one image per call, a pretended GPU, one tar) and `test_nodes` (four workers).
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.chaos.cluster import one_machine
-from tests.chaos.commands import started, typed
-from tests.chaos.faults import events, set_fault
-from tests.chaos.runs import Undisturbed, assert_whole, fragile_run, wait_until
+from tests.chaos.runs import Undisturbed, assert_whole, fragile_run
 from tests.end_to_end.runs import digests, run, table
 from tests.pipeline.corpus import Sample, as_tars
 
@@ -25,16 +22,16 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 PLACES = {"images.parquet", "shards.parquet", "quarantine.parquet"}
 """Tables with the locations of images."""
+SHARDS = 64
 
 
-@pytest.mark.parametrize("shards", [1, 64])
 def test_cut_into_shards_in_another_order(
-    shards: int, undisturbed: Undisturbed, samples: dict[str, Sample], faults: Path, tmp_path: Path
+    undisturbed: Undisturbed, samples: dict[str, Sample], faults: Path, tmp_path: Path
 ) -> None:
     """Ids number the sorted keys, so everything but the locations of images equals the folder's index to the bit."""
-    order = np.random.default_rng(shards).permutation(len(samples)).tolist()
-    images = as_tars(samples, tmp_path / "tars", shards, order)
-    manifest = run(fragile_run(tmp_path / "index", images, faults, workers=1, seed=shards)).manifest
+    order = np.random.default_rng(SHARDS).permutation(len(samples)).tolist()
+    images = as_tars(samples, tmp_path / "tars", SHARDS, order)
+    manifest = run(fragile_run(tmp_path / "index", images, faults, workers=1, seed=SHARDS)).manifest
     assert_whole(tmp_path / "index", manifest)
     mine, theirs = digests(manifest), digests(undisturbed.manifest)
     assert mine.keys() == theirs.keys()
@@ -46,27 +43,9 @@ def test_cut_into_shards_in_another_order(
     assert rows == [{**row, "key": row["key"].removesuffix(".png")} for row in folder_rows]
 
 
-def test_four_workers(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """On a Ray that believes it has four CPUs. The first forwards wait until each actor has one."""
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=4)
-    said, hold = tmp_path / "said", set_fault(faults, "forward", "hold")
-
-    def at_work() -> int:
-        return len({actor for event, _, actor, _ in events(faults / "log") if event == "held-in-forward"})
-
-    with one_machine(cpus=4) as address, started(typed(config, tmp_path / "run.toml", address), said) as command:
-        wait_until(lambda: at_work() == 4, alive=lambda: command.poll() is None)
-        hold.unlink()
-        assert command.wait(240) == 0, said.read_text()
-    undisturbed.assert_same(config.out)
-
-
-@pytest.mark.parametrize(("batch_size", "call_images"), [(1, 64), (32, 257)])
-def test_other_shapes_of_a_forward(
-    batch_size: int, call_images: int, undisturbed: Undisturbed, faults: Path, tmp_path: Path
-) -> None:
+def test_another_shape_of_a_forward(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
     """Rankings are equal up to swaps of entries within 1e-5 of a_max."""
-    shape = {"batch_size": batch_size, "call_images": call_images, "slice_images": 300}
+    shape = {"batch_size": 32, "call_images": 257, "slice_images": 300}
     manifest = run(fragile_run(tmp_path / "index", undisturbed.images, faults, **shape)).manifest
     assert manifest.index_fingerprint != undisturbed.manifest.index_fingerprint, "the shape is named"
     assert_whole(tmp_path / "index", manifest)
@@ -76,12 +55,6 @@ def test_other_shapes_of_a_forward(
     for (neuron, ids, activations), (other, other_ids, other_activations) in zip(mine, theirs, strict=True):
         assert neuron == other
         assert_equal_up_to_swaps(ids, activations, other_ids, other_activations)
-
-
-def test_calls_of_other_sizes_change_nothing(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, call_images=257, slice_images=2048, seed=3)
-    run(config)
-    undisturbed.assert_same(config.out)
 
 
 def rankings(out: str | Path, manifest: Any) -> Iterator[tuple[tuple[str, int], np.ndarray, np.ndarray]]:

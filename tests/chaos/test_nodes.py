@@ -15,12 +15,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
 def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
-    """Three actors on three machines with one CPU each: no machine has room for the lost one's actor."""
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=3, lost_machine_wait_s=4)
-    in_scan = set_fault(faults, "forward", "hold", after=6)
+    """Four actors on four machines with one CPU each: no machine has room for the lost one's actor.
+
+    The first forwards wait until each actor has one.
+    """
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=4, lost_machine_wait_s=4)
+    in_scan = set_fault(faults, "forward", "hold")
     in_derive = set_fault(faults, "task-decode", "hold", after=5)
     said = tmp_path / "said"
-    with machines(3) as cluster, started(typed(config, tmp_path / "run.toml", cluster.address), said) as run:
+    with machines(4) as cluster, started(typed(config, tmp_path / "run.toml", cluster.address), said) as run:
 
         def lose(event: str) -> None:
             """Remove the machine of a process that is held at this event."""
@@ -32,13 +35,14 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
             # Otherwise its result may still arrive.
             wait_until(lambda: not Path(f"/proc/{process}").exists())
 
+        wait_until(lambda: len(held(faults / "log", "forward")) == 4, alive=lambda: run.poll() is None)
         lose("forward")
         in_scan.unlink()
         lose("task-decode")
         in_derive.unlink()
         assert run.wait(240) == 0, said.read_text()
     undisturbed.assert_same(config.out)
-    assert "continuing with 2 actors instead of 3" in said.read_text()
+    assert "continuing with 3 actors instead of 4" in said.read_text()
     log = faults / "log"
     lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}
     assert len(lost) == 2

@@ -14,7 +14,7 @@ from tests.chaos.runs import Undisturbed, assert_whole, fragile_run, wait_until
 from tests.chaos.test_layouts import PLACES
 from tests.end_to_end.runs import digests, run
 from tests.fault_proxy import fault_proxy
-from tests.object_store import BUCKET, ObjectStore, uri_of
+from tests.object_store import ObjectStore, uri_of
 from tests.pipeline.corpus import Sample, as_tars
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
@@ -28,13 +28,16 @@ def test_the_store_is_killed_and_comes_back(
     tmp_path: Path,
 ) -> None:
     """Once in scan and once in derive, while workers are busy."""
+    import ray
+
     as_tars(samples, tmp_path / "tars", 3)
-    images = s3.upload(tmp_path / "tars", "chaos/shards")
-    config = fragile_run(f"s3://{BUCKET}/chaos/index", images, faults)
+    s3.upload(tmp_path / "tars", "chaos/shards")
+    out, images = (uri_of(f"chaos/{name}", s3.endpoint) for name in ("index", "shards"))
+    config = fragile_run(out, images, faults)
     in_scan = set_fault(faults, "forward", "hold", after=6)
     in_derive = set_fault(faults, "task-decode", "hold", after=30)
-    said = tmp_path / "said"
-    with started(typed(config, tmp_path / "run.toml"), said, **s3.environment()) as command:
+    said, address = tmp_path / "said", ray.get_runtime_context().gcs_address
+    with started(typed(config, tmp_path / "run.toml", address), said) as command:
         for event, hold in (("forward", in_scan), ("task-decode", in_derive)):
             wait_until(lambda: count(faults / "log")[f"held-in-{event}"] > 0, alive=lambda: command.poll() is None)  # noqa: B023
             s3.kill()

@@ -18,31 +18,31 @@ from tests.end_to_end.runs import run
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
-@pytest.mark.parametrize("refused", ["rankings.parquet", "manifest.json"])
 def test_a_full_disk_at_publication(
-    refused: str,
     undisturbed: Undisturbed,
     faults: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """First a table is refused, then the manifest."""
     config = fragile_run(tmp_path / "index", undisturbed.images, faults)
-    rename = os.replace
+    folder, rename = Folder.at(config.out), os.replace
+    refused = ""
 
     def full(draft: Any, target: Any) -> None:
         if str(target).endswith(refused):
             raise OSError(errno.ENOSPC, "No space left on device")
         rename(draft, target)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        with pytest.raises(RayselError, match=rf"cannot write .*{refused}: .*No space left on device") as error:
-            run(config)
-    assert "\n" not in str(error.value)
-    folder = Folder.at(config.out)
-    assert not folder.exists("manifest.json")
-    assert not folder.exists("LOCK"), "given back"
+    for refused in ("rankings.parquet", "manifest.json"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", full)
+            with pytest.raises(RayselError, match=rf"cannot write .*{refused}: .*No space left on device") as error:
+                run(config)
+        assert "\n" not in str(error.value)
+        assert not folder.exists("manifest.json")
+        assert not folder.exists("LOCK"), "given back"
     before = count(faults / "log")
     capfd.readouterr()
     run(config)

@@ -12,7 +12,7 @@ from tests.chaos.soak import soak
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
-FAULTS = 10
+FAULTS = 4
 SEED = int(os.environ.get("RAYSEL_SOAK_SEED", "1"))
 
 

@@ -15,30 +15,33 @@ from tests.end_to_end.runs import run
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 
-def test_an_actor_dies_in_mid_batch(
-    undisturbed: Undisturbed, faults: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_workers_of_every_kind_die(
+    undisturbed: Undisturbed,
+    faults: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A call has two forwards and dies in the second: the candidates of the first are lost with the actor."""
+    """Actors while they start, while they decode and in mid-batch, and tasks in the middle of a slice and of a chunk.
+
+    A call has two forwards and dies in the second: the candidates of the first are lost with the actor.
+    """
+    deaths = {"start": 0, "actor-decode": 37, "forward": 5, "read": 50, "task-decode": 20}
+    opened = run_module.open_source
+
+    def open_fragile(*arguments, **options):
+        return FragileSource(opened(*arguments, **options), str(faults))
+
+    monkeypatch.setattr(run_module, "open_source", open_fragile)
     config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2, call_images=16)
-    set_fault(faults, "forward", "exit", after=5)
+    for event, after in deaths.items():
+        set_fault(faults, event, "exit", after)
     run(config)
     undisturbed.assert_same(config.out)
     happened = count(faults / "log")
-    assert happened["died-in-forward"] == 1
+    assert {event: happened[f"died-in-{event}"] for event in deaths} == dict.fromkeys(deaths, 1)
     assert undisturbed.decoded(faults) > undisturbed.good, "a call ran again"
     assert capsys.readouterr().out == "", "stdout is for the summary, and not for Ray"
-
-
-def test_actors_die_while_they_start_and_while_they_decode(
-    undisturbed: Undisturbed, faults: Path, tmp_path: Path
-) -> None:
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2)
-    set_fault(faults, "start", "exit")
-    set_fault(faults, "actor-decode", "exit", after=37)
-    run(config)
-    undisturbed.assert_same(config.out)
-    happened = count(faults / "log")
-    assert (happened["died-in-start"], happened["died-in-actor-decode"]) == (1, 1)
 
 
 def test_a_decoding_task_and_a_gpu_actor_die(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
@@ -49,22 +52,3 @@ def test_a_decoding_task_and_a_gpu_actor_die(undisturbed: Undisturbed, faults: P
     undisturbed.assert_same(config.out)
     happened = count(faults / "log")
     assert (happened["died-in-task-decode"], happened["died-in-forward"]) == (1, 1)
-
-
-def test_a_reading_task_and_a_deriving_task_die(
-    undisturbed: Undisturbed, faults: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The reading task dies in the middle of its slice."""
-    opened = run_module.open_source
-
-    def open_fragile(*arguments, **options):
-        return FragileSource(opened(*arguments, **options), str(faults))
-
-    monkeypatch.setattr(run_module, "open_source", open_fragile)
-    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2)
-    set_fault(faults, "read", "exit", after=50)
-    set_fault(faults, "task-decode", "exit", after=20)
-    run(config)
-    undisturbed.assert_same(config.out)
-    happened = count(faults / "log")
-    assert (happened["died-in-read"], happened["died-in-task-decode"]) == (1, 1)

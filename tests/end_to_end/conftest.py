@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from raysel.config import RunConfig
@@ -22,7 +21,6 @@ class Images:
     bad: list[str]
     folder: str
     one_tar: str
-    five_tars: str
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,11 @@ class Indexed:
 def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     samples, bad = with_bad(corpus(per_class=40, unlabelled=11))
     root = tmp_path_factory.mktemp("images")
-    order = np.random.default_rng(3).permutation(len(samples)).tolist()
     return Images(
         samples,
         bad,
         as_folder(samples, root / "folder"),
         as_tars(samples, root / "one", 1),
-        as_tars(samples, root / "five", 5, order),
     )
 
 
