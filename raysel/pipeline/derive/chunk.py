@@ -88,10 +88,13 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
         for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n], boxes[neuron, :n])
         made = neuron_feature(for_feature, weights[neuron, :n])
         evidence = Evidence(
+            layer=chunk.tap.layer,
+            channel=channel,
             feature=made.feature,
             count=made.count,
             sigma=made.sigma,
-            weights=weights[neuron, :n],
+            crops=for_feature,
+            ranking=weights[neuron, rankings.ids[neuron] >= 0],
             labels=labels.numbers[ids[neuron, :n]],
             class_labels=labels.classes,
             class_sizes=labels.sizes,
