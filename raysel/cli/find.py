@@ -25,6 +25,7 @@ _SHOWN = (
     "color_selectivity",
     "chroma",
     "hue",
+    "color_name",
     "class_selectivity",
     "population_code",
     "label",

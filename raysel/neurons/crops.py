@@ -88,7 +88,8 @@ class Crops:
     def pixels(self) -> NDArray[np.float32]:
         """float32 [N, h, w, 3], RGB in 0..1: means over each block's visible pixels, 0 in hidden blocks."""
         sums = np.concatenate([values.astype(np.float32) for _, values in self.bands()], axis=1)
-        return sums.reshape(self.sums.shape) / (255 * self.grid.areas[:, :, None]).astype(np.float32)
+        unit = (255 * self.grid.areas[:, :, None]).astype(np.float32)
+        return np.divide(sums.reshape(self.sums.shape), unit, dtype=np.float32)
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """The sums in float64, a band of rows of blocks at a time.

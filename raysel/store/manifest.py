@@ -22,11 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from raysel.errors import RayselError
 from raysel.files import Folder
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Format of the files that this code reads and writes.
 
 2: `Counts.passed_over` became `Counts.skipped`.
 3: the neurons table has the columns `rf_height`, `rf_width`, `rf_stride_x`, `rf_offset_x` and `rf_reason`.
+4: the neurons table has the columns of the color names.
 """
 
 MANIFEST_NAME = "manifest.json"
