@@ -7,7 +7,7 @@ crop are one array. Images are uint8 [H, W, 3], RGB.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -234,3 +234,45 @@ def classes(
         "label_share": shares[0][1],
         "classes": [{"label": label, "share": f} for label, f in shares[:m]],
     }
+
+
+# Hierarchies --------------------------------------------------------------------------------------------------------
+
+Parents = Mapping[str, Sequence[str]]
+"""Concept -> the concepts directly above it."""
+
+
+def paths_up(concept: str, parents: Parents) -> list[list[str]]:
+    """Every path from a concept to a root, both included."""
+    if not parents[concept]:
+        return [[concept]]
+    return [[concept, *path] for parent in parents[concept] for path in paths_up(parent, parents)]
+
+
+def concept_shares(shares: Mapping[str, float], parents: Parents) -> dict[str, float]:
+    """Each f_c added once to c and to every concept above it. Classes outside of the hierarchy add to none."""
+    rolled: dict[str, float] = {}
+    for label, f in shares.items():
+        if label in parents:
+            for concept in {concept for path in paths_up(label, parents) for concept in path}:
+                rolled[concept] = rolled.get(concept, 0.0) + f
+    return rolled
+
+
+def covering_concept(
+    shares: Mapping[str, float], parents: Parents, least: float
+) -> tuple[str, float] | tuple[None, None]:
+    """The deepest concept that has enough of the activation, with its share; ties by share, then by name."""
+    rolled = concept_shares(shares, parents)
+    deep = {concept: max(map(len, paths_up(concept, parents))) for concept in rolled}
+    enough = [concept for concept in rolled if rolled[concept] >= least - 1e-9]
+    enough.sort(key=lambda concept: (-deep[concept], -round(rolled[concept], 9), concept))
+    return (enough[0], rolled[enough[0]]) if enough else (None, None)
+
+
+def at_cut(label: str, parents: Parents, cut: Collection[str]) -> str:
+    """The concept of the cut to which a class goes, or the class itself."""
+    if label not in parents:
+        return label
+    steps = [(path.index(concept), concept) for path in paths_up(label, parents) for concept in path if concept in cut]
+    return min(steps)[1] if steps else label

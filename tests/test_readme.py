@@ -70,6 +70,7 @@ def newcomer(tmp_path_factory, demo_index) -> Path:
     save_file(torchvision.models.squeezenet1_1(weights=None).state_dict(), home / "squeezenet.safetensors")
     (home / "mynet.py").write_text(block("python", "def factory"))
     subprocess.run([sys.executable, "mynet.py"], cwd=home, check=True)
+    (home / "animals.csv").write_text(block("csv", "child,parent"))
     (home / "run.toml").write_text(block("toml", "[scan]"))
     (home / "small.toml").write_text(block("toml", "resize"))
     return home

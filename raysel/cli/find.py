@@ -28,6 +28,7 @@ _SHOWN = (
     "color_name",
     "class_selectivity",
     "population_code",
+    "concept",
     "label",
 )
 """Columns of the table for people, which also shows the name of the label. JSON and CSV have every column."""

@@ -14,6 +14,7 @@ from raysel.images import DECODER, ImagesList
 from raysel.marks import Enters, marked
 from raysel.network import Network, Tap
 from raysel.pipeline.scan.layout import forward_batch
+from raysel.selectivity import Concepts
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
@@ -23,7 +24,7 @@ DERIVE_VERSION = 5
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
 3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
-5: indexes of color names.
+5: indexes of color names and of concepts.
 """
 
 
@@ -34,11 +35,13 @@ class Fingerprints:
     scan: str
     """Digest of weights, operations, taps, preprocessing, decoder, dtype, batch shape, images list and depth."""
     index: str
-    """Digest of the scan fingerprint, the labels and the options marked `Enters.INDEX`."""
+    """Digest of the scan fingerprint, the labels with what they mean, and the options marked `Enters.INDEX`."""
 
     @classmethod
-    def of(cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table) -> Fingerprints:
-        """For a run over `images`, whose labels are the ones to use; `classes` says what they mean."""
+    def of(
+        cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table, concepts: Concepts
+    ) -> Fingerprints:
+        """For a run over `images`, whose labels are the ones to use; `classes` and `concepts` say what they mean."""
         scan = _digest(
             version=SCAN_VERSION,
             weights=network.weights_digest,
@@ -51,7 +54,8 @@ class Fingerprints:
             images=images.digest,
             **_values(config, Enters.SCAN),
         )
-        labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist()}
+        above = {**asdict(concepts), "cut": sorted(concepts.cut or ())}
+        labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist(), "concepts": above}
         index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=_values(config, Enters.INDEX))
         return cls(scan, index)
 

@@ -11,9 +11,9 @@ from pkgutil import iter_modules
 
 import pyarrow as pa
 
-from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value
+from raysel.selectivity.evidence import Concepts, Evidence, SelectivityIndex, Value
 
-__all__ = ["INDEXES", "Evidence", "SelectivityIndex", "columns", "measure", "null_values"]
+__all__ = ["INDEXES", "Concepts", "Evidence", "SelectivityIndex", "columns", "measure", "null_values"]
 
 
 def _discover() -> tuple[SelectivityIndex, ...]:

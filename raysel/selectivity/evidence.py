@@ -19,6 +19,21 @@ _LEVEL = 1 / 255
 
 
 @dataclass(frozen=True)
+class Concepts:
+    """The hierarchy above the classes: WordNet, or the run's own. Concepts are known by an id."""
+
+    above: Sequence[Mapping[str, int]]
+    """[K]: per class, each concept above it -> the fewest steps to it; its own concept is included, with 0 steps. Empty
+    if the class is not in the hierarchy."""
+    depths: Mapping[str, int]
+    """Id of each concept above a class -> steps of the longest path from a root."""
+    names: Mapping[str, str]
+    """Id of each concept above a class -> its name."""
+    cut: frozenset[str] | None
+    """Ids of the concepts at which the hierarchy is cut; None without a cut."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known about one neuron that is not dead. Its feature has h x w pixels, built from N images."""
 
@@ -40,6 +55,8 @@ class Evidence:
     """[K], sorted, so that the order of class numbers is the order of labels."""
     class_sizes: NDArray[np.int64]
     """int64 [K]: labeled images of each class in the whole source."""
+    concepts: Concepts
+    """What is above the classes."""
     derive: DeriveConfig
     """Options of the run."""
 

@@ -75,7 +75,7 @@ CLASSES = pa.schema(
         _column("label", pa.string(), "Label as the images have it"),
         _column("name", pa.string(), "Readable name; null if unknown", nullable=True),
         _column("wnid", pa.string(), "WordNet 3.0 id; null if unknown", nullable=True),
-        _column("hypernyms", pa.list_(pa.string()), "WordNet ids of all its hypernyms; null if unknown", nullable=True),
+        _column("hypernyms", pa.list_(pa.string()), "Ids of all concepts above it; null if unknown", nullable=True),
         _column("images", pa.int64(), "Number of usable images with this label; null if not counted", nullable=True),
     ]
 )

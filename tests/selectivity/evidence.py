@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from raysel.config import DeriveConfig
+from raysel.images import Hierarchy, class_facts, imagenet1k
 from raysel.neurons import Crops
 from raysel.neurons.blocks import BlockGrid
+from raysel.pipeline.derive.concepts import concepts_above
 from raysel.selectivity import Evidence
 
 
@@ -23,6 +25,7 @@ def evidence(
     weights: Sequence[float] = (1.0, 1.0),
     labels: Sequence[str | None] | None = None,
     class_sizes: dict[str, int] | None = None,
+    hierarchy: Hierarchy | None = None,
     **options: Any,
 ) -> Evidence:
     """The evidence of a neuron: by default one gray pixel that all crops show, and no labels.
@@ -34,6 +37,8 @@ def evidence(
     n = len(weights)
     sizes = class_sizes if class_sizes is not None else {label: n for label in set(labels or ()) if label is not None}
     names = sorted(sizes)
+    graph = imagenet1k().hierarchy if hierarchy is None else hierarchy
+    cut: Any = options.get("concepts")
     grid = BlockGrid.of(nf.shape[:2], 1)
     pixels = np.broadcast_to(np.rint(nf * 255), (n, *nf.shape)).astype(np.uint8) if crops is None else np.array(crops)
     visible = [np.arange(nf.shape[axis]) < np.array(shown or [nf.shape[:2]] * n)[:, axis, None] for axis in (0, 1)]
@@ -51,5 +56,6 @@ def evidence(
         ),
         class_labels=names,
         class_sizes=np.array([sizes[name] for name in names], dtype=np.int64),
+        concepts=concepts_above(class_facts(names, hierarchy=hierarchy), graph, cut and graph.cut(cut)),
         derive=DeriveConfig(**options),
     )

@@ -71,7 +71,7 @@ class _Work:
         n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
         chunks, present = list(chunks_of(taps, state.rankings(), n)), files.present()
         missing = [chunk for chunk in chunks if files.name(chunk) not in present]
-        return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered), files)
+        return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered, run.concepts), files)
 
 
 def derive(run: Run, state: RunningState) -> Derived:
