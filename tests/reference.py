@@ -236,6 +236,46 @@ def classes(
     }
 
 
+# Structure ----------------------------------------------------------------------------------------------------------
+
+
+def sharpness(crops: Sequence[Crop], weights: Sequence[float]) -> float | None:
+    """Contrast of the mean of N >= 2 crops without their own means, against that of the crops, corrected for chance."""
+    n, (height, width) = len(crops), crops[0][1].shape
+    places = [(y, x) for y in range(height) for x in range(width)]
+    pixels = [p for p in places if sum(bool(shows[p]) for _, shows in crops) >= max(2, n / 2)]
+    if not pixels:
+        return None
+    means, variances = [], []
+    for values, shows in crops:
+        seen = np.array([values[p] for p in pixels if shows[p]]).reshape(-1, 3)
+        means.append(seen.mean(axis=0) if len(seen) else np.zeros(3))
+        variances.append(float(((seen - means[-1]) ** 2).mean()) if len(seen) else 0.0)
+    of_feature = of_crops = chance = 0.0
+    for p in pixels:
+        showing = [j for j in range(n) if crops[j][1][p]]
+        total = sum(weights[j] for j in showing)
+        mean = sum(weights[j] * (crops[j][0][p] - means[j]) for j in showing) / total
+        of_feature += float((mean**2).mean()) / len(pixels)
+        of_crops += sum(weights[j] * variances[j] for j in showing) / total / len(pixels)
+        chance += sum(weights[j] ** 2 * variances[j] for j in showing) / total**2 / len(pixels)
+    if of_crops - chance < 1e-6:
+        return None
+    return math.sqrt(min(max((of_feature - chance) / (of_crops - chance), 0.0), 1.0))
+
+
+def mean_correlation(crops: Sequence[Crop], weights: Sequence[float]) -> float:
+    """Root of the mean covariance of two different crops over their mean variance, for crops that are all visible."""
+    covariance = variance = 0.0
+    for i, (first, _) in enumerate(crops):
+        for j, (second, _) in enumerate(crops):
+            if i != j:
+                a, b = first - first.mean(axis=(0, 1)), second - second.mean(axis=(0, 1))
+                covariance += weights[i] * weights[j] * float((a * b).mean())
+                variance += weights[i] * weights[j] * float((a * a).mean() + (b * b).mean()) / 2
+    return math.sqrt(min(max(covariance / variance, 0.0), 1.0))
+
+
 # Hierarchies --------------------------------------------------------------------------------------------------------
 
 Parents = Mapping[str, Sequence[str]]

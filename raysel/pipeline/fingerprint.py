@@ -24,7 +24,7 @@ DERIVE_VERSION = 5
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
 3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
-5: indexes of color names and of concepts.
+5: indexes of color names, of concepts and of sharpness.
 """
 
 

@@ -22,26 +22,26 @@ def color_names(evidence: Evidence) -> dict[str, Value]:
 
     Two approximations save most of the time. If a side has more than 32 pixels, every k-th row or column is named, with
     the least k that leaves at most 32. And the pixels of crops are counted in 64 ** 3 cells of colors first; those of
-    the feature are exact. Over a hundred crops of photographs, shares are within 0.01 of those without either.
+    the feature are exact. Over a hundred crops of photographs, shares are within 0.02 of those without either.
     """
-    rows, columns = (slice(None, None, -(-length // _MOST_LINES)) for length in evidence.count.shape)
-    feature, weights = evidence.feature[rows, columns], evidence.pixel_weights[rows, columns]
+    row, column = (-(-length // _MOST_LINES) for length in evidence.count.shape)
+    feature, weights = evidence.feature[::row, ::column], evidence.pixel_weights[::row, ::column]
     taking_part = weights > 0
     by_name = weights[taking_part] @ memberships(feature[taking_part])
-    return _named("", by_name) | _named("crop_", _of_crops(evidence.crops, evidence.weights, rows, columns))
+    return _named("", by_name) | _named("crop_", _of_crops(evidence.crops.every(row, column), evidence.weights))
 
 
-def _of_crops(crops: Crops, weights: NDArray[np.float64], rows: slice, columns: slice) -> NDArray[np.float64]:
-    """float64 [11]: sums of memberships over the visible pixels in some rows and columns, weighted by crop."""
-    sums, of_crop = crops.sums[:, rows, columns], weights[:, None, None]
+def _of_crops(crops: Crops, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64 [11]: sums of memberships over the visible pixels, weighted by crop."""
+    of_crop = weights[:, None, None]
     if crops.grid.factor == 1:
-        levels = sums // (256 // LEVELS)
+        levels = crops.sums // (256 // LEVELS)
     else:
-        shown = crops.rows[:, rows, None] * crops.columns[:, None, columns]
-        levels = (sums * (LEVELS / (256 * np.maximum(shown, 1)))[..., None]).astype(np.uint8)
+        shown = crops.rows[:, :, None] * crops.columns[:, None, :]
+        levels = (crops.sums * (LEVELS / (256 * np.maximum(shown, 1)))[..., None]).astype(np.uint8)
     red, green, blue = levels.reshape(-1, 3).T
     cells = (red.astype(np.int64) * LEVELS + green) * LEVELS + blue
-    weight = np.broadcast_to(of_crop, sums.shape[:3]) if crops.complete else crops.visible[:, rows, columns] * of_crop
+    weight = np.broadcast_to(of_crop, levels.shape[:3]) if crops.complete else crops.visible * of_crop
     total = np.bincount(cells, weight.ravel())
     occurring = np.flatnonzero(total != 0)
     by_name = total[occurring].astype(np.float32) @ memberships_by_cell()[occurring]

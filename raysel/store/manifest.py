@@ -27,7 +27,7 @@ FORMAT_VERSION = 4
 
 2: `Counts.passed_over` became `Counts.skipped`.
 3: the neurons table has the columns `rf_height`, `rf_width`, `rf_stride_x`, `rf_offset_x` and `rf_reason`.
-4: the neurons table has the columns of the color names and of the concepts.
+4: the neurons table has the columns of the color names, of the concepts and of sharpness.
 """
 
 MANIFEST_NAME = "manifest.json"

@@ -93,6 +93,11 @@ def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width:
         pixels, visible = (np.array(each) for each in zip(*neuron.cut(inputs, field, max_size), strict=True))
         np.testing.assert_array_equal(crops.visible, visible)
         np.testing.assert_allclose(crops.pixels, pixels * visible[..., None], rtol=0, atol=1e-6)
+        sums = np.tensordot(neuron.weights, visible.astype(float), 1)
+        np.testing.assert_allclose(crops.sum_where_visible(neuron.weights), sums, rtol=0, atol=1e-12)
+        some = crops.every(2, 3)
+        np.testing.assert_array_equal(some.visible, visible[:, ::2, ::3])
+        np.testing.assert_array_equal(some.pixels, crops.pixels[:, ::2, ::3])
 
 
 @pytest.mark.parametrize(("size", "max_size"), [(50, 7), (40, 4), (200, 8), (199, 5)])

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from raysel.neurons import CropCutter
-from raysel.selectivity import measure
 from raysel.selectivity.color_names import INDEX, _of_crops
 from raysel.selectivity.color_naming import LEVELS, NAMES, cielab, memberships, memberships_by_cell
 from tests import reference
@@ -38,12 +37,10 @@ PUBLISHED = {
 }
 """sRGB -> largest memberships, of the authors' implementation with unrounded parameters."""
 RED, BLUE, GREEN, GRAY = (180, 40, 40), (80, 120, 200), (40, 130, 40), (155, 155, 155)
-WHOLE = slice(None)
 
 
 def named(**known: Any) -> dict[str, Any]:
-    values = measure(evidence(**known))
-    return {column.name: values[column.name] for column in INDEX.columns}
+    return dict(INDEX.measure(evidence(**known)))
 
 
 def shades(*colors: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -180,7 +177,7 @@ def test_reduced_crops_at_the_border_of_their_image_equal_the_reference(max_size
     for row, (y, x), w in zip(rows.tolist(), origins.tolist(), weights.tolist(), strict=True):
         pixels, shows = reference.reduce(reference.crop(inputs[row], (y, x), (14, 14)), factor)
         colors += [(tuple(color), w) for color in pixels[shows].tolist()]
-    found = _of_crops(crops, weights, WHOLE, WHOLE)
+    found = _of_crops(crops, weights)
     expected = plain.shares(colors)
     assert expected is not None
     assert dict(zip(NAMES, (found / found.sum()).tolist(), strict=True)) == pytest.approx(expected, abs=0.05)
