@@ -14,7 +14,7 @@ from raysel.images import DECODER, ImagesList
 from raysel.marks import Enters, marked
 from raysel.network import Network, Tap
 from raysel.pipeline.scan.layout import forward_batch
-from raysel.selectivity import Concepts
+from raysel.selectivity import Concepts, plugin_versions
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
@@ -35,7 +35,8 @@ class Fingerprints:
     scan: str
     """Digest of weights, operations, taps, preprocessing, decoder, dtype, batch shape, images list and depth."""
     index: str
-    """Digest of the scan fingerprint, the labels with what they mean, and the options marked `Enters.INDEX`."""
+    """Digest of the scan fingerprint, the labels and what they mean, the options marked `Enters.INDEX`, and the
+    packages that add indexes."""
 
     @classmethod
     def of(
@@ -56,7 +57,8 @@ class Fingerprints:
         )
         above = {**asdict(concepts), "cut": sorted(concepts.cut or ())}
         labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist(), "concepts": above}
-        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=_values(config, Enters.INDEX))
+        parts = {"derive": _values(config, Enters.INDEX), "plugins": plugin_versions()}
+        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, **parts)
         return cls(scan, index)
 
 

@@ -181,7 +181,7 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
         return manifest
     if manifest is None or config.replace:
         return None
-    what = differences(manifest, config) or "the images, the weights or raysel changed since"
+    what = differences(manifest, config) or "the images, the weights, raysel or an own index changed since"
     raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
 
 

@@ -126,7 +126,7 @@ class Manifest(_Part):
     coverage: float
     """Share of the source's images that were scanned or are in quarantine; 1 in every index that raysel publishes."""
     software: dict[str, str] = Field(default_factory=dict)
-    """Package -> version."""
+    """Package -> version, with the packages that add indexes."""
     stages: dict[str, float] = Field(default_factory=dict)
     """Stage -> seconds."""
     counters: dict[str, int | float] = Field(default_factory=dict)

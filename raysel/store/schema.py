@@ -118,7 +118,8 @@ def neurons_schema() -> pa.Schema:
     """Schema of ``neurons.parquet``: the columns of the neuron itself, then those of every index in `selectivity`."""
     from raysel.selectivity import columns
 
-    return pa.schema([*_NEURONS, *columns()])
+    reserved = ("feature", "sheet")  # which derived chunks have beside the neurons' columns
+    return pa.schema([*_NEURONS, *columns({*(field.name for field in _NEURONS), *reserved})])
 
 
 def schemas() -> dict[str, pa.Schema]:

@@ -139,3 +139,12 @@ def test_differences_show_no_secret_and_no_equal_settings():
     other = replace(network, weights="s3://key:secret@bucket/b.pth?token=secret")
     assert differences(there, RunConfig(network=network)) == ""
     assert differences(there, RunConfig(network=other)) == "weights s3://bucket/a.pth, now s3://bucket/b.pth"
+
+
+def test_the_index_fingerprint_changes_with_the_packages_that_add_indexes(monkeypatch):
+    made = []
+    for versions in ({}, {"raysel-brightness": "1.0"}, {"raysel-brightness": "1.1"}):
+        monkeypatch.setattr("raysel.pipeline.fingerprint.plugin_versions", lambda versions=versions: versions)
+        made.append(fingerprints(RunConfig()))
+    assert len({each.index for each in made}) == 3
+    assert len({each.scan for each in made}) == 1
