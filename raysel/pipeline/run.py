@@ -44,6 +44,7 @@ from raysel.store import (
     RUNS_PREFIX,
     Manifest,
     locked,
+    neurons_schema,
     published_manifest,
     read_manifest,
     remove_progress,
@@ -68,6 +69,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         RayselError: a fault that the user can correct.
     """
     config.check()
+    neurons_schema()  # fails if an index of an installed package is broken
     folder, options = _writable_folder(config.out), config.source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labels, own_classes = _labels(config), read_class_list(options.classes) if options.classes else None
