@@ -89,7 +89,7 @@ class Crops:
         np.subtract.at(sums, self.hidden_corners[1:], values[self.hidden_corners[0]])
         return sums
 
-    @property
+    @cached_property
     def visible(self) -> NDArray[np.bool_]:
         """bool [N, h, w]: the blocks that are visible."""
         rows, columns = self.visible_lines
@@ -97,7 +97,7 @@ class Crops:
         visible[self.hidden_corners] = False
         return visible
 
-    @property
+    @cached_property
     def pixels(self) -> NDArray[np.float32]:
         """float32 [N, h, w, 3], RGB in 0..1: means over each block's visible pixels, 0 in hidden blocks."""
         sums = np.concatenate([values.astype(np.float32) for _, values in self.bands()], axis=1)
