@@ -179,6 +179,14 @@ class DeriveConfig:
     """Opponent color space of Eq. 2: the paper authors' own or the orthonormal one."""
     class_threshold: Annotated[float, Field(gt=0.0, le=1.0), Enters.INDEX] = 1.0
     """Share of the activation that the counted classes must cover: `th` of Eq. 4."""
+    hierarchy: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
+    """CSV, TSV or Parquet with columns `child` and `parent`: a hierarchy of your own above the labels. By default
+    WordNet, for the classes of ImageNet-1k and labels with a WordNet id."""
+    concept_share: Annotated[float, Field(gt=0.0, le=1.0), Enters.INDEX] = 0.8
+    """Least share of a neuron's activation that its covering concept has."""
+    concepts: Annotated[str | None, Enters.INDEX] = None
+    """Concepts, such as `dog,cat,vehicle`, or a depth of the hierarchy: class selectivity is also computed with all
+    classes below one of them as one."""
     cache_gb: Annotated[Amount, Enters.NONE] = 20.0
     """Disk space per machine for decoded images, in GB. Images beyond it are decoded again."""
 

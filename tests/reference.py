@@ -7,7 +7,7 @@ crop are one array. Images are uint8 [H, W, 3], RGB.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -234,3 +234,85 @@ def classes(
         "label_share": shares[0][1],
         "classes": [{"label": label, "share": f} for label, f in shares[:m]],
     }
+
+
+# Structure ----------------------------------------------------------------------------------------------------------
+
+
+def sharpness(crops: Sequence[Crop], weights: Sequence[float]) -> float | None:
+    """Contrast of the mean of N >= 2 crops without their own means, against that of the crops, corrected for chance."""
+    n, (height, width) = len(crops), crops[0][1].shape
+    places = [(y, x) for y in range(height) for x in range(width)]
+    pixels = [p for p in places if sum(bool(shows[p]) for _, shows in crops) >= max(2, n / 2)]
+    if not pixels:
+        return None
+    means, variances = [], []
+    for values, shows in crops:
+        seen = np.array([values[p] for p in pixels if shows[p]]).reshape(-1, 3)
+        means.append(seen.mean(axis=0) if len(seen) else np.zeros(3))
+        variances.append(float(((seen - means[-1]) ** 2).mean()) if len(seen) else 0.0)
+    of_feature = of_crops = chance = 0.0
+    for p in pixels:
+        showing = [j for j in range(n) if crops[j][1][p]]
+        total = sum(weights[j] for j in showing)
+        mean = sum(weights[j] * (crops[j][0][p] - means[j]) for j in showing) / total
+        of_feature += float((mean**2).mean()) / len(pixels)
+        of_crops += sum(weights[j] * variances[j] for j in showing) / total / len(pixels)
+        chance += sum(weights[j] ** 2 * variances[j] for j in showing) / total**2 / len(pixels)
+    if of_crops - chance < 1e-6:
+        return None
+    return math.sqrt(min(max((of_feature - chance) / (of_crops - chance), 0.0), 1.0))
+
+
+def mean_correlation(crops: Sequence[Crop], weights: Sequence[float]) -> float:
+    """Root of the mean covariance of two different crops over their mean variance, for crops that are all visible."""
+    covariance = variance = 0.0
+    for i, (first, _) in enumerate(crops):
+        for j, (second, _) in enumerate(crops):
+            if i != j:
+                a, b = first - first.mean(axis=(0, 1)), second - second.mean(axis=(0, 1))
+                covariance += weights[i] * weights[j] * float((a * b).mean())
+                variance += weights[i] * weights[j] * float((a * a).mean() + (b * b).mean()) / 2
+    return math.sqrt(min(max(covariance / variance, 0.0), 1.0))
+
+
+# Hierarchies --------------------------------------------------------------------------------------------------------
+
+Parents = Mapping[str, Sequence[str]]
+"""Concept -> the concepts directly above it."""
+
+
+def paths_up(concept: str, parents: Parents) -> list[list[str]]:
+    """Every path from a concept to a root, both included."""
+    if not parents[concept]:
+        return [[concept]]
+    return [[concept, *path] for parent in parents[concept] for path in paths_up(parent, parents)]
+
+
+def concept_shares(shares: Mapping[str, float], parents: Parents) -> dict[str, float]:
+    """Each f_c added once to c and to every concept above it. Classes outside of the hierarchy add to none."""
+    rolled: dict[str, float] = {}
+    for label, f in shares.items():
+        if label in parents:
+            for concept in {concept for path in paths_up(label, parents) for concept in path}:
+                rolled[concept] = rolled.get(concept, 0.0) + f
+    return rolled
+
+
+def covering_concept(
+    shares: Mapping[str, float], parents: Parents, least: float
+) -> tuple[str, float] | tuple[None, None]:
+    """The deepest concept that has enough of the activation, with its share; ties by share, then by name."""
+    rolled = concept_shares(shares, parents)
+    deep = {concept: max(map(len, paths_up(concept, parents))) for concept in rolled}
+    enough = [concept for concept in rolled if rolled[concept] >= least - 1e-9]
+    enough.sort(key=lambda concept: (-deep[concept], -round(rolled[concept], 9), concept))
+    return (enough[0], rolled[enough[0]]) if enough else (None, None)
+
+
+def at_cut(label: str, parents: Parents, cut: Collection[str]) -> str:
+    """The concept of the cut to which a class goes, or the class itself."""
+    if label not in parents:
+        return label
+    steps = [(path.index(concept), concept) for path in paths_up(label, parents) for concept in path if concept in cut]
+    return min(steps)[1] if steps else label

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -25,8 +25,10 @@ _SHOWN = (
     "color_selectivity",
     "chroma",
     "hue",
+    "color_name",
     "class_selectivity",
     "population_code",
+    "concept",
     "label",
 )
 """Columns of the table for people, which also shows the name of the label. JSON and CSV have every column."""
@@ -43,6 +45,7 @@ def find(
     layer: Annotated[str | None, Parameter(metavar="GLOB")] = None,
     color: RangeText = None,
     class_: RangeText = None,
+    where: Annotated[tuple[str, ...], Parameter(metavar="COLUMN=MIN..MAX", negative="")] = (),
     sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
     limit: int | None = None,
     as_json: AsJson = False,
@@ -54,6 +57,8 @@ def find(
         layer: Only layers that match this glob.
         color: Range of color selectivity, such as 0.5.. or 0.2..0.4
         class_: Range of class selectivity.
+        where: Range of any other column, such as sharpness=0.5.. or color_names.red=0.8.., or text, such as
+            color_name=red, which may be a glob. Repeat the option to give several.
         sort: Column to sort by, highest numbers first. By default the selectivity that a range was given for.
         limit: At most this many neurons.
         as_csv: Print CSV with every column.
@@ -65,7 +70,8 @@ def find(
         raise RayselError("--json and --csv exclude each other: give one of them")
     color_range, class_range = parse_range(color, "--color"), parse_range(class_, "--class")
     opened = open_index(index)
-    found = opened.find(layer, color_range, class_range, sort=sort, limit=limit)
+    ranges, texts = parse_conditions(where)
+    found = opened.find(layer, color_range, class_range, ranges=ranges, texts=texts, sort=sort, limit=limit)
     rows = plain_rows(found)
     if as_json:
         print_json(rows)
@@ -73,11 +79,42 @@ def find(
         print_csv(found.column_names, rows)
     elif rows:
         named = ["name"] if opened.class_names else []
-        columns = [*_SHOWN, *([sort] if sort and sort not in _SHOWN else []), *named]
-        spare = [name for name in _SPARE if name != sort]
-        print_table(columns, [{**row, "name": opened.class_names.get(row["label"])} for row in rows], spare)
+        asked = [sort, *ranges, *texts]
+        more = [column for column in dict.fromkeys(asked) if column and column not in _SHOWN]
+        spare = [name for name in _SPARE if name not in asked]
+        shown = [
+            {**row, **{column: _value(row, column) for column in more}, "name": opened.class_names.get(row["label"])}
+            for row in rows
+        ]
+        print_table([*_SHOWN, *more, *named], shown, spare)
     if not rows:
         print("no neuron of this index meets all conditions", file=sys.stderr)
+
+
+def parse_conditions(where: tuple[str, ...]) -> tuple[dict[str, Range], dict[str, str]]:
+    """Parse ``COLUMN=MIN..MAX`` and ``COLUMN=TEXT``: column -> range, and column -> glob.
+
+    Raises:
+        RayselError: one of them has another form.
+    """
+    ranges: dict[str, Range] = {}
+    texts: dict[str, str] = {}
+    for condition in where:
+        column, equals, text = condition.partition("=")
+        if not (column and equals and text):
+            raise RayselError(f"--where {condition!r} is not a condition: write COLUMN=MIN..MAX or COLUMN=TEXT")
+        bounds = parse_range(text, f"--where {column}") if _RANGE.fullmatch(text) else None
+        if bounds is None:
+            texts[column] = text
+        else:
+            ranges[column] = bounds
+    return ranges, texts
+
+
+def _value(row: dict[str, Any], column: str) -> Any:
+    """The value of a column, or of a part of one: ``color_names.red``."""
+    name, _, part = column.partition(".")
+    return row[column] if column in row else (row[name] or {}).get(part)
 
 
 def parse_range(text: str | None, option: str) -> Range | None:

@@ -72,8 +72,15 @@ def spelled(value: Any) -> str:
         return _figures(value)
     if isinstance(value, list):
         return ", ".join(spelled(entry) for entry in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {spelled(share)}" for name, share in _visible_shares(value))
     # Names come from files: control characters could move the cursor of a terminal.
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
+
+
+def _visible_shares(shares: dict[str, float]) -> list[tuple[str, float]]:
+    """The shares that are at least 0.001, largest first."""
+    return sorted(((name, share) for name, share in shares.items() if share >= 0.001), key=lambda item: -item[1])
 
 
 def _figures(value: float) -> str:

@@ -18,6 +18,7 @@ _TOP_CLASSES = 10
 _TOP_IMAGES = 5
 _IN_TITLE = ("layer", "channel")
 _CLASS_COLUMNS = ("label", "name", "share")
+_CONCEPT_COLUMNS = ("label", "share")
 _IMAGE_COLUMNS = ("rank", "image", "key", "label", "activation", "w", "row", "column")
 
 
@@ -87,6 +88,9 @@ def _print_numbers(index: Index, neuron: Neuron) -> None:
         print_table(_CLASS_COLUMNS, [entry._asdict() for entry in classes[:_TOP_CLASSES]])
         if len(classes) > _TOP_CLASSES:
             print(f"and {len(classes) - _TOP_CLASSES} more classes: --json has all")
+    if neuron.row["concept_classes"]:
+        print()
+        print_table(_CONCEPT_COLUMNS, neuron.row["concept_classes"][:_TOP_CLASSES])
     if not neuron.row["dead"]:
         print()
         print_table(_IMAGE_COLUMNS, _top_images(index, neuron, min(_TOP_IMAGES, neuron.row["n"])))

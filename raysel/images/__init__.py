@@ -7,8 +7,9 @@ decoded. `sources` has a module per layout of images, `labels` says how they are
 from raysel.images.decode import DECODER, Decoded, decode
 from raysel.images.geometry import Placement
 from raysel.images.images_list import ImagesList
-from raysel.images.labels.class_facts import CLASS_FACTS, class_facts
+from raysel.images.labels.class_facts import CLASS_FACTS, class_facts, imagenet1k
 from raysel.images.labels.class_lists import read_class_list
+from raysel.images.labels.hierarchy import Hierarchy, class_concepts, read_hierarchy
 from raysel.images.labels.label_tables import read_labels
 from raysel.images.slices import Slice, slices
 from raysel.images.sources.opening import open_source
@@ -20,16 +21,20 @@ __all__ = [
     "CLASS_FACTS",
     "DECODER",
     "Decoded",
+    "Hierarchy",
     "ImagesList",
     "Placement",
     "Shard",
     "Slice",
     "Source",
     "Walked",
+    "class_concepts",
     "class_facts",
     "decode",
+    "imagenet1k",
     "open_source",
     "read_class_list",
+    "read_hierarchy",
     "read_labels",
     "select_shards",
     "slices",

@@ -36,6 +36,15 @@ class Crops:
     def __len__(self) -> int:
         return len(self.sums)
 
+    def every(self, row: int, column: int) -> Crops:
+        """The same crops with only every `row`-th row and `column`-th column of blocks, from the first."""
+        rows, columns = picks = slice(None, None, row), slice(None, None, column)
+        edges, lengths = (
+            (of_rows[rows], of_columns[columns]) for of_rows, of_columns in (self.grid.edges, self.grid.lengths)
+        )
+        grid = BlockGrid(self.grid.factor, edges, lengths)
+        return Crops(grid, self.sums[:, *picks], self.rows[:, rows], self.columns[:, columns])
+
     @cached_property
     def complete(self) -> bool:
         """True if all crops lie inside their images."""
@@ -71,10 +80,29 @@ class Crops:
     @property
     def count(self) -> NDArray[np.int64]:
         """int64 [h, w]: how many crops show each block."""
-        rows, columns = (lines.astype(np.float64) for lines in self.visible_lines)
-        count = (rows.T @ columns).astype(np.int64)  # sums of zeros and ones, which are exact in any order
-        np.subtract.at(count, self.hidden_corners[1:], 1)
-        return count
+        return self.sum_where_visible(np.ones(len(self))).astype(np.int64)  # sums of ones are exact in any order
+
+    def sum_where_visible(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 [h, w]: for each block, the sum of the values, float64 [N], of the crops that show it."""
+        rows, columns = self.visible_lines
+        sums: NDArray[np.float64] = rows.T.astype(np.float64) @ (columns * values[:, None])
+        np.subtract.at(sums, self.hidden_corners[1:], values[self.hidden_corners[0]])
+        return sums
+
+    @cached_property
+    def visible(self) -> NDArray[np.bool_]:
+        """bool [N, h, w]: the blocks that are visible."""
+        rows, columns = self.visible_lines
+        visible = rows[:, :, None] & columns[:, None, :]
+        visible[self.hidden_corners] = False
+        return visible
+
+    @cached_property
+    def pixels(self) -> NDArray[np.float32]:
+        """float32 [N, h, w, 3], RGB in 0..1: means over each block's visible pixels, 0 in hidden blocks."""
+        sums = np.concatenate([values.astype(np.float32) for _, values in self.bands()], axis=1)
+        unit = (255 * self.grid.areas[:, :, None]).astype(np.float32)
+        return np.divide(sums.reshape(self.sums.shape), unit, dtype=np.float32)
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """The sums in float64, a band of rows of blocks at a time.

@@ -14,6 +14,7 @@ from raysel.network import Network
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.fingerprint import Fingerprints
 from raysel.pipeline.progress import Reporter
+from raysel.selectivity import Concepts
 from raysel.store import RunLock, TableWriter
 
 
@@ -30,6 +31,8 @@ class Run:
     """The images to index: `limit`, `sample` and `labels` are applied."""
     classes: pa.Table
     """A row per label, with what it means (`raysel.images.CLASS_FACTS`)."""
+    concepts: Concepts
+    """What is above the labels in the hierarchy."""
     fingerprints: Fingerprints
     cluster: Callable[[], Cluster]
     """Connects to Ray at the first call."""

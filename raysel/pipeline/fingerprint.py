@@ -15,15 +15,17 @@ from raysel.marks import Enters, marked
 from raysel.network import Network
 from raysel.neurons import Tap
 from raysel.pipeline.scan.layout import forward_batch
+from raysel.selectivity import Concepts, plugin_versions
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
-DERIVE_VERSION = 4
+DERIVE_VERSION = 5
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
 3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
+5: indexes of color names, of concepts and of sharpness.
 """
 
 
@@ -34,11 +36,14 @@ class Fingerprints:
     scan: str
     """Digest of weights, operations, taps, preprocessing, decoder, dtype, batch shape, images list and depth."""
     index: str
-    """Digest of the scan fingerprint, the labels and the options marked `Enters.INDEX`."""
+    """Digest of the scan fingerprint, the labels and what they mean, the options marked `Enters.INDEX`, and the
+    packages that add indexes."""
 
     @classmethod
-    def of(cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table) -> Fingerprints:
-        """For a run over `images`, whose labels are the ones to use; `classes` says what they mean."""
+    def of(
+        cls, config: RunConfig, network: Network, images: ImagesList, classes: pa.Table, concepts: Concepts
+    ) -> Fingerprints:
+        """For a run over `images`, whose labels are the ones to use; `classes` and `concepts` say what they mean."""
         scan = _digest(
             version=SCAN_VERSION,
             weights=network.weights_digest,
@@ -51,8 +56,10 @@ class Fingerprints:
             images=images.digest,
             **_values(config, Enters.SCAN),
         )
-        labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist()}
-        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, derive=_values(config, Enters.INDEX))
+        above = {**asdict(concepts), "cut": sorted(concepts.cut or ())}
+        labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist(), "concepts": above}
+        parts = {"derive": _values(config, Enters.INDEX), "plugins": plugin_versions()}
+        index = _digest(version=DERIVE_VERSION, scan=scan, labels=labels, **parts)
         return cls(scan, index)
 
 

@@ -35,7 +35,7 @@ def publish_index(run: Run, state: RunningState, derived: Derived) -> Manifest:
     The progress of this run is removed once the index is published.
     """
     record, tables, images = build_manifest(run, state, derived), run.tables, run.images
-    class_sizes = Labels.of(images, state.covered).sizes
+    class_sizes = Labels.of(images, state.covered, run.concepts).sizes
     files = [
         tables.neurons(derived.neurons),
         tables.rankings(ranking_tables(derived.taps, state.rankings(), images)),

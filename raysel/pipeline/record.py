@@ -21,6 +21,7 @@ from raysel.pipeline.derive.stage import Derived
 from raysel.pipeline.fingerprint import tap_record
 from raysel.pipeline.scan.layout import forward_batch
 from raysel.pipeline.scan.state import RunningState
+from raysel.selectivity import plugin_versions
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
 
 _STAGES = ("source", "network", "scan", "derive")
@@ -56,7 +57,11 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
             classes=len(images.classes),
         ),
         coverage=state.done / len(images.images),
-        software={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        software={
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+            **plugin_versions(),
+        },
         stages={name: round(spent, 3) for name, spent in run.reporter.seconds.items()},
         counters=_counters(run.config, state, derived),
         files=derived.files,

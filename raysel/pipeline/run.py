@@ -13,11 +13,21 @@ import pyarrow as pa
 from raysel.config import RunConfig
 from raysel.errors import RayselError
 from raysel.files import Folder
-from raysel.images import ImagesList, class_facts, open_source, read_class_list, read_labels, subset
+from raysel.images import (
+    ImagesList,
+    class_facts,
+    imagenet1k,
+    open_source,
+    read_class_list,
+    read_hierarchy,
+    read_labels,
+    subset,
+)
 from raysel.network import load
 from raysel.neurons import first_neurons
 from raysel.pipeline.cluster import connected
 from raysel.pipeline.context import Run
+from raysel.pipeline.derive.concepts import concepts_above
 from raysel.pipeline.derive.crop_fields import with_crop_fields
 from raysel.pipeline.derive.stage import derive
 from raysel.pipeline.fingerprint import Fingerprints
@@ -35,6 +45,7 @@ from raysel.store import (
     RUNS_PREFIX,
     Manifest,
     locked,
+    neurons_schema,
     published_manifest,
     read_manifest,
     remove_progress,
@@ -59,9 +70,13 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         RayselError: a fault that the user can correct.
     """
     config.check()
+    neurons_schema()  # fails if an index of an installed package is broken
     folder, options = _writable_folder(config.out), config.source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labels, own_classes = _labels(config), read_class_list(options.classes) if options.classes else None
+    own_hierarchy = read_hierarchy(config.derive.hierarchy) if config.derive.hierarchy else None
+    hierarchy = own_hierarchy or imagenet1k().hierarchy
+    cut = hierarchy.cut(config.derive.concepts) if config.derive.concepts else None
     network = load(config.network)
     for note in network.notes:
         reporter.say(f"network: {note}")
@@ -70,8 +85,9 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
         planned, walked = images_list(source, options.shards, folder, cluster, reporter)
         images = _with_labels(subset(planned, options.limit, options.sample), labels, reporter)
-        classes = class_facts(images.classes, own_classes)
-        fingerprints = Fingerprints.of(config, network, images, classes)
+        classes = class_facts(images.classes, own_classes, own_hierarchy)
+        concepts = concepts_above(classes, hierarchy, cut)
+        fingerprints = Fingerprints.of(config, network, images, classes, concepts)
         published = _published(folder, config, fingerprints)
         if published is None:
             with locked(folder, reporter.say) as lock:
@@ -79,7 +95,8 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
                     save_plan(folder, source, planned)
                 published = _published(folder, config, fingerprints)  # by the run that held the lock meanwhile
                 if published is None:
-                    run = Run(config, folder, source, network, images, classes, fingerprints, cluster, reporter, lock)
+                    meaning = classes, concepts
+                    run = Run(config, folder, source, network, images, *meaning, fingerprints, cluster, reporter, lock)
                     return Outcome(folder.shown, _compute(run), computed=True)
         _remove_left(folder, fingerprints, reporter)
         return Outcome(folder.shown, published, computed=False)
@@ -167,7 +184,7 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
         return manifest
     if manifest is None or config.replace:
         return None
-    what = differences(manifest, config) or "the images, the weights or raysel changed since"
+    what = differences(manifest, config) or "the images, the weights, raysel or an own index changed since"
     raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value, column
 
-_TOLERANCE = 1e-9
-"""Rounding error allowed when a sum of shares is compared with a threshold."""
+TOLERANCE = 1e-9
+"""Rounding error allowed when a share, or a sum of shares, is compared with a threshold."""
 _MIN_SHARE = 0.1
 """Minimum share of a class that counts in the population code."""
 
@@ -28,8 +28,7 @@ def class_selectivity(evidence: Evidence) -> dict[str, Value]:
         return dict.fromkeys(field.name for field in INDEX.columns)
     numbers, shares = class_shares(evidence.weights, evidence.labels)
     threshold = evidence.derive.class_threshold
-    m = min(int(np.searchsorted(np.cumsum(shares), threshold - _TOLERANCE)) + 1, len(shares))
-    gamma = (n - m) / (n - 1) if n > 1 else None
+    m, gamma = fewest_classes(shares, threshold, n)
     chance = chance_level(n, evidence.class_sizes) if threshold == 1 else None
     classes = [
         {"label": evidence.class_labels[number], "share": share}
@@ -40,7 +39,7 @@ def class_selectivity(evidence: Evidence) -> dict[str, Value]:
         "class_chance": chance,
         "class_excess": _excess(gamma, chance),
         "n_classes": m,
-        "population_code": int(np.count_nonzero(shares >= _MIN_SHARE - _TOLERANCE)),
+        "population_code": int(np.count_nonzero(shares >= _MIN_SHARE - TOLERANCE)),
         "label": classes[0]["label"],
         "label_share": classes[0]["share"],
         "classes": classes,
@@ -70,6 +69,12 @@ def class_shares(
     return np.array(ordered, dtype=np.int64), np.array([sums[label] / total for label in ordered])
 
 
+def fewest_classes(shares: NDArray[np.float64], threshold: float, n: int) -> tuple[int, float | None]:
+    """M, the fewest classes whose shares, largest first, reach the threshold, and gamma (Eq. 4), None if N = 1."""
+    m = min(int(np.searchsorted(np.cumsum(shares), threshold - TOLERANCE)) + 1, len(shares))
+    return m, (n - m) / (n - 1) if n > 1 else None
+
+
 def chance_level(n: int, class_sizes: NDArray[np.int64]) -> float | None:
     """Expected gamma of N = `n` images drawn at random from classes of these sizes; None if N = 1.
 
@@ -91,7 +96,7 @@ def _chance_level(n: int, class_sizes: bytes) -> float:
 
 
 def _excess(gamma: float | None, chance: float | None) -> float | None:
-    if gamma is None or chance is None or 1 - chance < _TOLERANCE:
+    if gamma is None or chance is None or 1 - chance < TOLERANCE:
         return None
     return (gamma - chance) / (1 - chance)
 

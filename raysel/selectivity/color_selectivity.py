@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value, column
 from raysel.selectivity.opponent import chroma, hue, opponent
 
-_LEVEL = 1 / 255
-"""Smallest difference between two pixel values, added to sigma so that weights stay finite."""
 _MIN_TRACE = 1e-12
 """Pixels whose covariance has a smaller trace have one color, and no main direction."""
 _MIN_CHROMA = 1e-6
@@ -22,14 +20,12 @@ _MIN_CHROMA = 1e-6
 def color_selectivity(evidence: Evidence) -> dict[str, Value]:
     """Eq. 2, with and without the mean removed, and chroma and hue of the weighted mean color.
 
-    Pixels that at least max(2, N/2) crops show enter with weight ``1 / (sigma + 1/255)``. If N = 1, all pixels of the
-    crop enter with weight 1. All values are None if no pixel enters; the hue of gray is None.
+    All values are None if no pixel takes part; the hue of gray is None.
     """
-    shown = evidence.count >= (1 if evidence.n == 1 else max(2.0, evidence.n / 2))
+    shown = evidence.pixel_weights > 0
     if not shown.any():
         return dict.fromkeys(field.name for field in INDEX.columns)
-    colors = opponent(evidence.feature[shown], evidence.derive.color_space)
-    weights = np.ones(len(colors)) if evidence.n == 1 else 1 / (evidence.sigma[shown] + _LEVEL)
+    colors, weights = opponent(evidence.feature[shown], evidence.derive.color_space), evidence.pixel_weights[shown]
     mean = weights @ colors / weights.sum()
     return {
         "color_selectivity": _angle(colors - mean, weights),

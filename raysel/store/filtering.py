@@ -25,6 +25,7 @@ def find_neurons(
     *,
     layer: str | None = None,
     ranges: Mapping[str, Range] | None = None,
+    texts: Mapping[str, str] | None = None,
     sort: str = COLOR,
     direction: Direction | None = None,
     limit: int | None = None,
@@ -40,6 +41,8 @@ def find_neurons(
     mask = _layer_mask(neurons, layer or "*")
     for column, bounds in (ranges or {}).items():
         mask = pc.and_(mask, _range_mask(neurons, column, bounds))
+    for column, glob in (texts or {}).items():
+        mask = pc.and_(mask, _text_mask(neurons, column, glob))
     keys = pa.table({"value": values, "depth": neurons["layer_depth"], "channel": neurons["channel"]}).filter(mask)
     order = [("value", direction), ("depth", "ascending"), ("channel", "ascending")]
     return neurons.filter(mask).take(pc.sort_indices(keys, sort_keys=order)[:limit])
@@ -83,10 +86,30 @@ def _range_mask(table: pa.Table, column: str, bounds: Range) -> pa.ChunkedArray:
     return pc.fill_null(mask, False)
 
 
+def _text_mask(table: pa.Table, column: str, glob: str) -> pa.ChunkedArray:
+    values = _sortable(table, column)
+    if not pa.types.is_string(values.type):
+        raise RayselError(f"column {column} is not text: give a range, such as 0.5..")
+    matching = [text for text in values.unique().to_pylist() if text is not None and fnmatchcase(text, glob)]
+    return pc.is_in(values, pa.array(matching, pa.string()))
+
+
 def _column(table: pa.Table, column: str) -> pa.ChunkedArray:
-    if column not in table.column_names:
-        raise RayselError(unknown("column", column, table.column_names))
-    return table[column]
+    """A column, or with a dot a part of one: ``color_names.red``."""
+    name, dot, part = column.partition(".")
+    if not dot and name in table.column_names:
+        return table[name]
+    structs = {
+        field.name: [part.name for part in field.type] for field in table.schema if pa.types.is_struct(field.type)
+    }
+    if part in structs.get(name, ()):
+        return pc.struct_field(table[name], part)
+    known = [*table.column_names, *(f"{struct}.{each}" for struct, parts in structs.items() for each in parts)]
+    raise RayselError(unknown("column", column, known))
+
+
+def _is_struct(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_struct(kind))
 
 
 def _is_number(kind: pa.DataType) -> bool:

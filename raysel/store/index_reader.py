@@ -102,6 +102,7 @@ class Index:
         class_: Range | None = None,
         *,
         ranges: Mapping[str, Range] | None = None,
+        texts: Mapping[str, str] | None = None,
         sort: str | None = None,
         direction: Direction | None = None,
         limit: int | None = None,
@@ -112,7 +113,8 @@ class Index:
             layer: glob over layer names (``*`` also matches dots); it must match at least one.
             color: (minimum, maximum) of color selectivity, inclusive; None is no bound. Excludes null.
             class_: the same for class selectivity.
-            ranges: column -> range, for any other numeric column.
+            ranges: column -> range, for any other numeric column, or part of one: ``color_names.red``.
+            texts: column -> glob, for columns of text.
             sort: column to sort by; by default the first of the ranges given, else color selectivity.
             direction: by default numbers descend and text ascends. Null is last, ties are in the network's order.
             limit: maximum number of rows.
@@ -123,7 +125,9 @@ class Index:
         conditions = {COLOR: color, CLASS: class_, **(ranges or {})}
         given = {column: bounds for column, bounds in conditions.items() if bounds is not None}
         sort = sort or next(iter(given), COLOR)
-        return find_neurons(self.neurons, layer=layer, ranges=given, sort=sort, direction=direction, limit=limit)
+        return find_neurons(
+            self.neurons, layer=layer, ranges=given, texts=texts, sort=sort, direction=direction, limit=limit
+        )
 
     def neuron(self, layer: str, channel: int) -> Neuron:
         """One neuron.

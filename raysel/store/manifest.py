@@ -22,11 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from raysel.errors import RayselError
 from raysel.files import Folder
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Format of the files that this code reads and writes.
 
 2: `Counts.passed_over` became `Counts.skipped`.
 3: the neurons table has the columns `rf_height`, `rf_width`, `rf_stride_x`, `rf_offset_x` and `rf_reason`.
+4: the neurons table has the columns of the color names, of the concepts and of sharpness.
 """
 
 MANIFEST_NAME = "manifest.json"
@@ -125,7 +126,7 @@ class Manifest(_Part):
     coverage: float
     """Share of the source's images that were scanned or are in quarantine; 1 in every index that raysel publishes."""
     software: dict[str, str] = Field(default_factory=dict)
-    """Package -> version."""
+    """Package -> version, with the packages that add indexes."""
     stages: dict[str, float] = Field(default_factory=dict)
     """Stage -> seconds."""
     counters: dict[str, int | float] = Field(default_factory=dict)

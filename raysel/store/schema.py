@@ -75,7 +75,7 @@ CLASSES = pa.schema(
         _column("label", pa.string(), "Label as the images have it"),
         _column("name", pa.string(), "Readable name; null if unknown", nullable=True),
         _column("wnid", pa.string(), "WordNet 3.0 id; null if unknown", nullable=True),
-        _column("hypernyms", pa.list_(pa.string()), "WordNet ids of all its hypernyms; null if unknown", nullable=True),
+        _column("hypernyms", pa.list_(pa.string()), "Ids of all concepts above it; null if unknown", nullable=True),
         _column("images", pa.int64(), "Number of usable images with this label; null if not counted", nullable=True),
     ]
 )
@@ -118,7 +118,8 @@ def neurons_schema() -> pa.Schema:
     """Schema of ``neurons.parquet``: the columns of the neuron itself, then those of every index in `selectivity`."""
     from raysel.selectivity import columns
 
-    return pa.schema([*_NEURONS, *columns()])
+    reserved = ("feature", "sheet")  # which derived chunks have beside the neurons' columns
+    return pa.schema([*_NEURONS, *columns({*(field.name for field in _NEURONS), *reserved})])
 
 
 def schemas() -> dict[str, pa.Schema]:

@@ -148,6 +148,23 @@ def test_sorted_by_what_was_asked_for(made: Synthetic, arguments: tuple[str, ...
     assert len(set(known)) > 3
 
 
+def test_conditions_on_any_column(made: Synthetic) -> None:
+    rows = json.loads(_out(made, "--where", "hue=0..", "--where", "label=n0[12]", "--where", "n=2..12", "--json"))
+    expected = [row for row in made.rows if row["label"] in ("n01", "n02") and (row["hue"] or -1) >= 0]
+    expected = sorted((row for row in expected if 2 <= row["n"] <= 12), key=lambda row: -row["hue"])
+    assert len(expected) > 3
+    assert _addresses(rows) == _addresses(expected)
+
+
+def test_conditions_on_a_part_of_a_column(made: Synthetic) -> None:
+    lines = _out(made, "--where", "color_names.red=0.5..").splitlines()
+    assert lines[0].split()[-2:] == ["color_names.red", "name"]
+    reds = [float(line.split()[-3 if line.endswith("red fox") else -2]) for line in lines[1:]]
+    expected = [row["color_names"]["red"] for row in made.rows if row["color_names"]]
+    assert reds == pytest.approx(sorted((red for red in expected if red >= 0.5), reverse=True), abs=0.001)
+    assert len(reds) > 5
+
+
 def test_limit(made: Synthetic) -> None:
     everything = json.loads(_out(made, "--json"))
     assert len(everything) == len(made.rows)
@@ -174,6 +191,11 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
         ),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
+        (("--where", "chroma"), "--where 'chroma' is not a condition: write COLUMN=MIN..MAX or COLUMN=TEXT"),
+        (("--where", "chroma=1..0"), "--where chroma '1..0' is empty"),
+        (("--where", "chroma=red"), "column chroma is not text: give a range, such as 0.5.."),
+        (("--where", "label=1.."), "column label is not numeric: it has no range"),
+        (("--where", "color_names.rde=1.."), "no column 'color_names.rde' in this index; did you mean color_names.red"),
         (("--json", "--csv"), "--json and --csv exclude each other"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import raysel
-from raysel.config import NetworkConfig, RunConfig, ScanConfig, SourceConfig
+from raysel.config import DeriveConfig, NetworkConfig, RunConfig, ScanConfig, SourceConfig
 from raysel.store import Index, Neuron
 from tests.end_to_end.runs import run
 from tests.images.samples import encoded, write_files
@@ -20,6 +20,9 @@ EACH = 8
 SIDE, GREY = 32, 128
 SQUARES = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 CLASSES = ("blue", "green", "marked", "noise", "red", "striped")
+KINDS = dict.fromkeys(SQUARES, "colored") | dict.fromkeys(("marked", "noise", "striped"), "uncolored")
+KINDS |= {"colored": "picture", "uncolored": "picture"}
+"""Class or kind -> the kind above it."""
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,12 @@ def index(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Index:
     images = write_files(
         root / "images", {f"{label}/{j}.png": picture(label, j) for label in CLASSES for j in range(EACH)}
     )
+    (root / "kinds.csv").write_text(
+        "child,parent\n" + "".join(f"{child},{parent}\n" for child, parent in KINDS.items())
+    )
     config = RunConfig(
         out=str(root / "index"),
+        derive=DeriveConfig(hierarchy=str(root / "kinds.csv"), concepts="colored"),
         source=SourceConfig(images=str(images)),
         network=NetworkConfig(network="tests.networks:known"),
         scan=ScanConfig(workers=1),
@@ -73,6 +80,28 @@ def test_red(index: Index) -> None:
     assert (levels(neuron)[~RED_SQUARE] == GREY).all()
     assert [tuple(share) for share in neuron.classes] == [("red", "red", 1.0)]
     assert neuron.row["class_selectivity"] == 1
+    assert neuron.row["sharpness"] == pytest.approx(1)
+
+
+def test_the_names_of_its_colors(index: Index) -> None:
+    """The model calls the red of a screen orange."""
+    row, square = index.neuron("0", 0).row, RED_SQUARE.mean()
+    for names in (row["color_names"], row["crop_color_names"]):
+        assert names["orange"] == pytest.approx(square, abs=0.01)
+        assert names["gray"] == pytest.approx(1 - square, abs=0.02)
+    assert row["color_name"] == ("orange" if square > 0.5 else "gray")
+
+
+def test_kinds_of_classes(index: Index) -> None:
+    red, all_of_them = index.neuron("0", 0).row, index.neuron("0", 3).row
+    assert (red["concept"], red["concept_wnid"], red["concept_share"]) == ("red", "red", 1)
+    assert (red["concept_selectivity"], red["concept_classes"]) == (1, [{"label": "colored", "share": 1}])
+    assert (all_of_them["concept"], all_of_them["concept_share"]) == ("picture", pytest.approx(1))
+    images = EACH * len(CLASSES)
+    assert all_of_them["concept_selectivity"] == pytest.approx((images - 4) / (images - 1))
+    assert all_of_them["concept_classes"][0]["label"] == "colored"
+    above = dict(zip(index.classes["label"].to_pylist(), index.classes["hypernyms"].to_pylist(), strict=True))
+    assert above["red"] == ["colored", "picture"]
 
 
 def test_stripes(index: Index) -> None:

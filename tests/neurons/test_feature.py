@@ -32,13 +32,17 @@ class Neuron:
         """By the product, from the crops in one of the cutter's sizes."""
         return neuron_feature(cutter.cut(self.rows, self.origins)[size], self.weights)
 
-    def expected(self, inputs: NDArray[np.uint8], field: ReceptiveField, max_size: int) -> NeuronFeature:
-        """By the reference."""
+    def cut(self, inputs: NDArray[np.uint8], field: ReceptiveField, max_size: int) -> list[reference.Crop]:
+        """Its crops, by the reference."""
         k = reference.least_factor(max(field.crop_size), max_size)
-        cut = [
+        return [
             reference.reduce(reference.crop(inputs[row], (y, x), field.crop_size), k)
             for row, (y, x) in zip(self.rows.tolist(), self.origins.tolist(), strict=True)
         ]
+
+    def expected(self, inputs: NDArray[np.uint8], field: ReceptiveField, max_size: int) -> NeuronFeature:
+        """By the reference."""
+        cut = self.cut(inputs, field, max_size)
         return NeuronFeature(*reference.neuron_feature(cut, self.weights.tolist()), reference.deviation(cut))
 
 
@@ -85,6 +89,15 @@ def test_any_crops_equal_the_reference(seed: int, size: int, height: int, width:
     cutter = CropCutter(inputs, field, max_size)
     for neuron in neurons:
         assert_close(neuron.feature(cutter), neuron.expected(inputs, field, max_size))
+        (crops,) = cutter.cut(neuron.rows, neuron.origins)
+        pixels, visible = (np.array(each) for each in zip(*neuron.cut(inputs, field, max_size), strict=True))
+        np.testing.assert_array_equal(crops.visible, visible)
+        np.testing.assert_allclose(crops.pixels, pixels * visible[..., None], rtol=0, atol=1e-6)
+        sums = np.tensordot(neuron.weights, visible.astype(float), 1)
+        np.testing.assert_allclose(crops.sum_where_visible(neuron.weights), sums, rtol=0, atol=1e-12)
+        some = crops.every(2, 3)
+        np.testing.assert_array_equal(some.visible, visible[:, ::2, ::3])
+        np.testing.assert_array_equal(some.pixels, crops.pixels[:, ::2, ::3])
 
 
 @pytest.mark.parametrize(("size", "max_size"), [(50, 7), (40, 4), (200, 8), (199, 5)])

@@ -22,6 +22,7 @@ from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
 from raysel.pipeline.scan.call_result import CallResult, merge_rows
 from raysel.pipeline.scan.state import RunningState
+from raysel.selectivity import Concepts
 from tests import networks
 from tests.images.samples import list_of
 from tests.pipeline.corpus import as_folder, corpus, with_bad
@@ -193,7 +194,7 @@ def derived(
     ids = state.rankings().ids
     needed = np.unique(ids[np.arange(state.rankings().depth) < n[:, None]])
     inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb, "test")
-    labels = kernel.Labels.of(scene.images, state.covered)
+    labels = kernel.Labels.of(scene.images, state.covered, Concepts([{}] * 99, {}, {}, None))
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     features: dict[tuple[str, int], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
     store = kernel.feature_row

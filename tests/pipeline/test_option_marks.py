@@ -17,15 +17,17 @@ from raysel.images import DECODER
 from raysel.marks import PATH, Enters, marked, options
 from raysel.pipeline.fingerprint import SCAN_VERSION, Fingerprints
 from raysel.pipeline.record import differences, plain
+from raysel.selectivity import Concepts
 from tests.options import OPTIONS, STAGES, another_value, with_option
 
 NETWORK: Any = SimpleNamespace(weights_digest="weights", graph_digest="graph", taps=(), preprocessing=Preprocessing())
 IMAGES: Any = SimpleNamespace(digest="images", images=pa.table({"label": ["a", None, "b"]}))
 CLASSES = pa.table({"label": ["a", "b"]})
+CONCEPTS = Concepts([{"a": 0, "c": 1}, {}], {"a": 1, "c": 0}, {"a": "a", "c": "c"}, None)
 
 
 def fingerprints(config: RunConfig) -> Fingerprints:
-    return Fingerprints.of(config, NETWORK, IMAGES, CLASSES)
+    return Fingerprints.of(config, NETWORK, IMAGES, CLASSES, CONCEPTS)
 
 
 def test_every_option_says_which_fingerprint_it_enters():
@@ -47,6 +49,22 @@ def test_a_fingerprint_changes_as_the_mark_says(stage, name):
     changes_scan = Enters.SCAN in marks or name in ("gpus", "batch_size")  # what else is indirect is in the network
     changes_index = changes_scan or Enters.INDEX in marks
     assert (before.scan != after.scan, before.index != after.index) == (changes_scan, changes_index)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"above": [{"a": 0, "c": 2}, {}]},
+        {"depths": {"a": 2, "c": 0}},
+        {"names": {"a": "A", "c": "c"}},
+        {"cut": frozenset("c")},
+    ],
+)
+def test_the_index_fingerprint_changes_with_the_hierarchy_above_the_labels(change):
+    before = fingerprints(RunConfig())
+    after = Fingerprints.of(RunConfig(), NETWORK, IMAGES, CLASSES, replace(CONCEPTS, **change))
+    assert before.scan == after.scan
+    assert before.index != after.index
 
 
 def test_the_scan_fingerprint_is_the_digest_of_these_parts():
@@ -80,17 +98,22 @@ def test_local_files_are_recorded_by_absolute_paths(tmp_path: Path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     run = RunConfig()
-    given = {stage: dict.fromkeys(marked(getattr(run, stage), PATH), "file") for stage in ("source", "network")}
+    given = {
+        stage: dict.fromkeys(marked(getattr(run, stage), PATH), "file") for stage in ("source", "network", "derive")
+    }
     assert {name for names in given.values() for name in names} == {
         *("images", "labels", "label_map", "classes"),
-        *("network", "weights"),
+        *("network", "weights", "hierarchy"),
     }
     given["network"]["preprocessing"] = Preprocessing(average_image="file")
     config = replace(
-        run, source=replace(run.source, **given["source"]), network=replace(run.network, **given["network"])
+        run,
+        source=replace(run.source, **given["source"]),
+        network=replace(run.network, **given["network"]),
+        derive=replace(run.derive, **given["derive"]),
     )
     recorded = plain(config, SimpleNamespace(uri=str(tmp_path / "file")))  # type: ignore[arg-type]
-    for stage in ("source", "network"):
+    for stage in ("source", "network", "derive"):
         for name in marked(getattr(run, stage), PATH):
             assert recorded[stage][name] == str(tmp_path / "file"), name
     assert recorded["network"]["preprocessing"]["average_image"] == str(tmp_path / "file")
@@ -116,3 +139,12 @@ def test_differences_show_no_secret_and_no_equal_settings():
     other = replace(network, weights="s3://key:secret@bucket/b.pth?token=secret")
     assert differences(there, RunConfig(network=network)) == ""
     assert differences(there, RunConfig(network=other)) == "weights s3://bucket/a.pth, now s3://bucket/b.pth"
+
+
+def test_the_index_fingerprint_changes_with_the_packages_that_add_indexes(monkeypatch):
+    made = []
+    for versions in ({}, {"raysel-brightness": "1.0"}, {"raysel-brightness": "1.1"}):
+        monkeypatch.setattr("raysel.pipeline.fingerprint.plugin_versions", lambda versions=versions: versions)
+        made.append(fingerprints(RunConfig()))
+    assert len({each.index for each in made}) == 3
+    assert len({each.scan for each in made}) == 1

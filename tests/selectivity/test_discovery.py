@@ -78,7 +78,8 @@ def test_two_indexes_with_the_same_column_are_refused_by_name(tmp_path: Path) ->
 
 
 def test_every_column_is_described_and_its_values_fit_its_type() -> None:
-    labeled = evidence(weights=[1.0, 0.9], labels=["a", "b"], feature=np.random.default_rng(0).uniform(size=(3, 3, 3)))
+    feature = np.random.default_rng(0).uniform(size=(3, 3, 3))
+    labeled = evidence(weights=[1.0, 0.9], labels=["beagle", "tabby"], concepts="dog,cat", feature=feature)
     schema = pa.schema(columns())
     rows = [measure(labeled), measure(evidence()), null_values()]
     table = pa.Table.from_pylist(rows, schema=schema)

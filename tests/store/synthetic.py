@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from raysel.files import Folder
+from raysel.selectivity.color_naming import NAMES
 from raysel.store import (
     CLASSES,
     FEATURES,
@@ -140,11 +141,13 @@ def _indexes(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """Values of the selectivity indexes; rounded, so that there are ties."""
     shares = np.sort(rng.dirichlet(np.ones(3)))[::-1]
     classes = [{"label": label, "share": float(share)} for label, share in zip(CLASS_NAMES, shares, strict=False)]
+    red = round(float(rng.uniform()), 3)
     known = {
         "color_selectivity": round(float(rng.uniform()), 2),
         "chroma": float(rng.uniform(0, 0.5)),
         "hue": float(rng.uniform(-180, 180)) if rng.uniform() < 0.8 else None,
         "class_selectivity": round(float(rng.uniform()), 1) if n > 1 else None,
+        "color_names": dict.fromkeys(NAMES, 0.0) | {"red": red, "blue": 1 - red},
         "population_code": int(rng.integers(0, 4)),
         "n_classes": len(classes),
         "label": classes[0]["label"],

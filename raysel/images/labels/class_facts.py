@@ -12,6 +12,8 @@ from importlib import resources
 
 import pyarrow as pa
 
+from raysel.images.labels.hierarchy import Hierarchy, class_concepts, plain
+
 CLASS_FACTS = pa.schema(
     [
         pa.field("label", pa.string(), nullable=False),
@@ -20,7 +22,8 @@ CLASS_FACTS = pa.schema(
         pa.field("hypernyms", pa.list_(pa.string())),
     ]
 )
-"""A row per label. `hypernyms`: wnids of all its hypernyms in WordNet 3.0 up to the root, sorted."""
+"""A row per label. `hypernyms`: wnids of all its hypernyms in WordNet 3.0 up to the root, sorted. If a run
+has a hierarchy of its own, they are the concepts above the label in it."""
 
 _WNID = re.compile(r"(n\d{8})(?:[-_ ].*)?", re.DOTALL)
 
@@ -33,29 +36,19 @@ class Taxonomy:
     """The 1000 classes, in order of their index."""
     class_names: tuple[str, ...]
     """Their synonyms, as in ImageNet's own list: ``tench, Tinca tinca``."""
-    words: dict[str, str]
-    """wnid -> synonyms, for the classes and all their hypernyms."""
-    parents: dict[str, tuple[str, ...]]
-    """wnid -> its direct hypernyms; none for the root, ``entity``."""
+    hierarchy: Hierarchy
+    """The classes and all their hypernyms, by wnid, with their synonyms. The root is ``entity``."""
 
     def name(self, wnid: str) -> str | None:
         """A short name: the first synonym, or all of them if two classes share it; None if the wnid is unknown."""
         if wnid in self._short:
             return self._short[wnid]
-        return self.words[wnid].partition(",")[0] if wnid in self.words else None
+        words = self.hierarchy.words.get(wnid)
+        return words.partition(",")[0] if words else None
 
     def hypernyms(self, wnid: str) -> list[str] | None:
         """Sorted wnids of all hypernyms of a synset, by every path; None if the wnid is unknown."""
-        if wnid not in self.parents:
-            return None
-        above: set[str] = set()
-        waiting = list(self.parents[wnid])
-        while waiting:
-            parent = waiting.pop()
-            if parent not in above:
-                above.add(parent)
-                waiting.extend(self.parents[parent])
-        return sorted(above)
+        return self.hierarchy.above(wnid) if wnid in self.hierarchy.parents else None
 
     @cached_property
     def _short(self) -> dict[str, str]:
@@ -73,12 +66,14 @@ def imagenet1k() -> Taxonomy:
     return Taxonomy(
         tuple(wnid for wnid, _ in content["classes"]),
         tuple(name for _, name in content["classes"]),
-        {wnid: words for wnid, (words, _) in content["synsets"].items()},
-        {wnid: tuple(parents) for wnid, (_, parents) in content["synsets"].items()},
+        Hierarchy(
+            {wnid: tuple(parents) for wnid, (_, parents) in content["synsets"].items()},
+            {wnid: words for wnid, (words, _) in content["synsets"].items()},
+        ),
     )
 
 
-def class_facts(labels: Sequence[str], own: pa.Table | None = None) -> pa.Table:
+def class_facts(labels: Sequence[str], own: pa.Table | None = None, hierarchy: Hierarchy | None = None) -> pa.Table:
     """Name, wnid and hypernyms of some labels.
 
     Labels in `own` have the facts given there. Otherwise ``n01440764`` and ``n01440764-tench`` are wnids. An integer
@@ -89,6 +84,7 @@ def class_facts(labels: Sequence[str], own: pa.Table | None = None) -> pa.Table:
     Args:
         labels: distinct labels of the images.
         own: the user's class list, schema `CLASS_FACTS`; see `read_class_list`.
+        hierarchy: the user's own, which the hypernyms are then from; see `class_concepts`.
 
     Returns:
         Schema `CLASS_FACTS`, a row per label, in the order of `labels`.
@@ -97,7 +93,11 @@ def class_facts(labels: Sequence[str], own: pa.Table | None = None) -> pa.Table:
     others = [label for label in labels if label not in given]
     wnids = dict(zip(others, _wnids(others), strict=True))
     rows = [given[label] if label in given else _facts(label, wnids[label]) for label in labels]
-    return pa.Table.from_pylist(rows, schema=CLASS_FACTS)
+    facts = pa.Table.from_pylist(rows, schema=CLASS_FACTS)
+    if hierarchy is None:
+        return facts
+    above = [concept and hierarchy.above(concept) for concept in class_concepts(facts, hierarchy)]
+    return facts.set_column(3, CLASS_FACTS.field(3), pa.array(above, CLASS_FACTS.field(3).type))
 
 
 def _facts(label: str, wnid: str | None) -> dict[str, object]:
@@ -117,16 +117,16 @@ def _wnids(labels: Sequence[str]) -> list[str | None]:
     if by_index:
         return [imagenet1k().wnids[indices[label]] for label in labels]
     synonyms = _synonyms()
-    return [found[1] if (found := _WNID.fullmatch(label)) else synonyms.get(_plain(label)) for label in labels]
+    return [found[1] if (found := _WNID.fullmatch(label)) else synonyms.get(plain(label)) for label in labels]
 
 
 @cache
 def _synonyms() -> dict[str, str]:
     """Synonym -> wnid: whole lists, and single synonyms that only one class has."""
     taxonomy = imagenet1k()
-    lists = _unambiguous((_plain(name), wnid) for wnid, name in zip(taxonomy.wnids, taxonomy.class_names, strict=True))
+    lists = _unambiguous((plain(name), wnid) for wnid, name in zip(taxonomy.wnids, taxonomy.class_names, strict=True))
     single = _unambiguous(
-        (_plain(synonym), wnid)
+        (plain(synonym), wnid)
         for wnid, name in zip(taxonomy.wnids, taxonomy.class_names, strict=True)
         for synonym in name.split(",")
     )
@@ -139,7 +139,3 @@ def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for text, wnid in pairs:
         found[text].add(wnid)
     return {text: min(several) for text, several in found.items() if len(several) == 1}
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\s_]+", " ", text).strip().casefold()

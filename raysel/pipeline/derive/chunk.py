@@ -16,7 +16,7 @@ from raysel.config import DeriveConfig
 from raysel.images import ImagesList
 from raysel.neurons import CropCutter, Rankings, Tap, contact_sheet, neuron_feature
 from raysel.pipeline.derive.inputs import Cost, Inputs
-from raysel.selectivity import Evidence, measure, null_values
+from raysel.selectivity import Concepts, Evidence, measure, null_values
 from raysel.store import FEATURES, SHEETS, feature_row, neurons_schema, sheet_row
 
 FEATURE, SHEET = "feature", "sheet"
@@ -43,13 +43,16 @@ class Labels:
     """Sorted labels."""
     sizes: NDArray[np.int64]
     """[classes]: images of each class that could be used, from which chance draws."""
+    concepts: Concepts
+    """What is above the classes."""
 
     @classmethod
-    def of(cls, images: ImagesList, usable: NDArray[np.bool_]) -> Labels:
+    def of(cls, images: ImagesList, usable: NDArray[np.bool_], concepts: Concepts) -> Labels:
         """The labels of the list, where the images that are `usable` [images] could be decoded."""
         numbers = images.class_numbers
         drawn = numbers[usable & (numbers >= 0)]
-        return cls(numbers, images.classes, np.bincount(drawn, minlength=len(images.classes)).astype(np.int64))
+        sizes = np.bincount(drawn, minlength=len(images.classes)).astype(np.int64)
+        return cls(numbers, images.classes, sizes, concepts)
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,17 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
         for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n], boxes[neuron, :n])
         made = neuron_feature(for_feature, weights[neuron, :n])
         evidence = Evidence(
+            layer=chunk.tap.layer,
+            channel=channel,
             feature=made.feature,
             count=made.count,
             sigma=made.sigma,
-            weights=weights[neuron, :n],
+            crops=for_feature,
+            ranking=weights[neuron, rankings.ids[neuron] >= 0],
             labels=labels.numbers[ids[neuron, :n]],
             class_labels=labels.classes,
             class_sizes=labels.sizes,
+            concepts=labels.concepts,
             derive=config,
         )
         pictures = {

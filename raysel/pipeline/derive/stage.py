@@ -24,6 +24,7 @@ from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.state import RunningState
+from raysel.selectivity import check_plugins, plugin_versions
 from raysel.store import FileEntry
 
 if TYPE_CHECKING:  # tasks import this module, and need no torch
@@ -71,7 +72,7 @@ class _Work:
         n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
         chunks, present = list(chunks_of(taps, state.rankings(), n)), files.present()
         missing = [chunk for chunk in chunks if files.name(chunk) not in present]
-        return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered), files)
+        return cls(chunks, missing, images_needed(missing), Labels.of(run.images, state.covered, run.concepts), files)
 
 
 def derive(run: Run, state: RunningState, taps: tuple[Tap, ...]) -> Derived:
@@ -130,12 +131,12 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
     inputs = Inputs.of(
         run.source, run.network.preprocessing, run.images, work.needed, options.cache_gb, uuid.uuid4().hex
     )
-    shared, labels = ray.put(inputs), ray.put(work.labels)
+    shared, labels, plugins = ray.put(inputs), ray.put(work.labels), plugin_versions()
 
     def start(job: Chunk | str) -> ray.ObjectRef:
         if isinstance(job, str):
             return runner.task(_write_layer).remote(work.files, job, names[job])
-        return runner.task(_derive_chunk).remote(job, shared, labels, options, work.files)
+        return runner.task(_derive_chunk).remote(job, shared, labels, options, work.files, plugins)
 
     written = {}
     try:
@@ -155,7 +156,10 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
 
 
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
-def _derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig, files: ChunkFiles) -> Cost:
+def _derive_chunk(
+    chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveConfig, files: ChunkFiles, plugins: dict[str, str]
+) -> Cost:
+    check_plugins(plugins)
     rows, cost = derive_chunk(chunk, inputs, labels, config)
     files.put(files.name(chunk), rows)
     return cost
