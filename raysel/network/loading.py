@@ -23,7 +23,7 @@ from raysel.network.importers.registry import import_network
 from raysel.network.network import Network, Tap
 from raysel.network.preprocessing import Normalization, with_average_image
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
-from raysel.network.taps import find_tap_points, no_match
+from raysel.network.taps import BLOCKS, find_tap_points, no_match
 from raysel.network.weights import digest
 from raysel.neurons import ReceptiveField
 
@@ -114,6 +114,8 @@ def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
 
 
 def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:
+    if BLOCKS in config.layers:
+        raise RayselError(f"the network cannot be traced, so its {BLOCKS} are not known: name modules with --layers")
     called = called_modules(module, probes)
     skipped = ", ".join(never_called(module, called))
     notes = (f"never called for black, gray, white and noise images, so not read: {skipped}",) if skipped else ()

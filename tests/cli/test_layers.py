@@ -58,6 +58,25 @@ def test_layers_taps_and_preprocessing(type_in, folder: Path):
     assert row["map"] == [13, 13]
 
 
+def test_blocks(type_in):
+    """`tests.network.residual:residual`: a stem of 3 x 3 with stride 2, two kernels of 3 x 3, and so on."""
+    arguments = ("tests.network.residual:residual", "--layers", "blocks", "--layers", "stem")
+    rows = json.loads(type_in(*arguments, "--json").out)
+    assert [(row["layer"], row["tap"]) for row in rows[:3]] == [
+        ("stem", "convolution"),
+        ("stage.0", "sum + relu"),
+        ("stage.1", "output of Block"),
+    ]
+    assert [(row["map"], row["channels"], row["rf_size"], row["rf_stride"]) for row in rows[:3]] == [
+        ([20, 24], 4, 3, 2),
+        ([20, 24], 4, 11, 2),
+        ([10, 12], 4, 23, 4),
+    ]
+    lines = type_in(*arguments).out.splitlines()
+    assert lines[2].split() == ["stage.0", "4", "20", "x", "24", "11", "2", "-5", "sum", "+", "relu"]
+    assert lines[-1] == "9 layers, 43 neurons, images of 40 x 48 pixels"
+
+
 def test_a_bound_is_told(type_in):
     """A transposed convolution's field differs from position to position."""
     ended = type_in("tests.network.small:upsampled")
