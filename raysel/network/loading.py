@@ -97,7 +97,7 @@ def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
 
 def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
     fields = TensorReceptiveFields(traced, size)
-    points = find_tap_points(traced, config.layers, config.tap, fields.channels_dim)
+    points, note = find_tap_points(traced, config.layers, config.tap, fields.channels_dim)
     taps = []
     for point in points:
         shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
@@ -110,7 +110,7 @@ def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
             replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
         ]
     forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
-    return _Tapped(tuple(taps), forward)
+    return _Tapped(tuple(taps), forward, (note,) if note else ())
 
 
 def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:

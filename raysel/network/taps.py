@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import fx
 
 from raysel.errors import RayselError
 from raysel.network.block_outputs import find_blocks
+from raysel.network.graph.channel_gates import gate_nodes, works_on_one_position
 from raysel.network.graph.module_calls import ModuleCalls
 from raysel.network.graph.operation_graph import OperationGraph
 from raysel.network.graph.operations import CONVOLUTIONS
@@ -21,6 +22,7 @@ from raysel.network.readings import after_convolution
 ChannelsDim = Callable[[fx.Node], int | None]
 
 _SHOWN_NAMES = 8
+_SHOWN_GLOBS = 4
 BLOCKS = "blocks"
 """Chooses the outputs of all blocks, in the place of a glob."""
 
@@ -36,16 +38,24 @@ class TapPoint:
     channels_dim: int = 1
 
 
+class TapPoints(NamedTuple):
+    """The points that were chosen, in the order of the graph, and the convolutions of gates that were left out."""
+
+    points: tuple[TapPoint, ...]
+    note: str | None = None
+
+
 def find_tap_points(
     traced: Traced,
     layers: tuple[str, ...],
     tap: Literal["activation", "convolution"],
     channels_dim: ChannelsDim,
-) -> tuple[TapPoint, ...]:
-    """The points that the globs `layers` choose, in the order of the graph.
+) -> TapPoints:
+    """The points that the globs `layers` choose, and a note about convolutions that match but are left out.
 
-    A glob chooses convolutions; one that matches no convolution chooses modules of any other kind. `BLOCKS` chooses the
-    outputs of all blocks.
+    A glob chooses convolutions, but those of channel gates, which compute a factor per channel, only if it matches no
+    others. One that matches no convolution chooses modules of any other kind. `BLOCKS` chooses the outputs of all
+    blocks.
 
     Args:
         traced: the network.
@@ -62,7 +72,9 @@ def find_tap_points(
     for glob in layers:
         points = finder.blocks() if glob == BLOCKS else finder.matching(glob)
         chosen |= {point.layer: point for point in points}
-    return tuple(sorted(chosen.values(), key=lambda point: (finder.graph.order[point.node], point.depth)))
+    points = sorted(chosen.values(), key=lambda point: (finder.graph.order[point.node], point.depth))
+    left_out = [name for name in finder.left_out if name not in chosen]
+    return TapPoints(tuple(points), finder.note(left_out) if left_out else None)
 
 
 class _TapFinder:
@@ -70,18 +82,30 @@ class _TapFinder:
 
     Attributes:
         graph: its operations.
+        left_out: convolutions of channel gates that a glob matches but does not choose.
     """
 
     def __init__(self, traced: Traced, tap: Literal["activation", "convolution"], channels_dim: ChannelsDim) -> None:
         self.graph = OperationGraph(traced)
         self._calls = ModuleCalls(traced, self.graph)
         self._convolutions = self._named_convolutions()
+        gates = gate_nodes(self.graph)
+        self._gates = {
+            name
+            for name, node in self._convolutions.items()
+            if node in gates and works_on_one_position(node, self.graph)
+        }
+        self.left_out: list[str] = []
         self._tap = tap
         self._channels_dim = channels_dim
 
     def matching(self, glob: str) -> list[TapPoint]:
         """The convolutions that match `glob`; if none does, the other modules that match it."""
-        points = [self._convolution(name) for name in self._convolutions if fnmatchcase(name, glob)]
+        names = [name for name in self._convolutions if fnmatchcase(name, glob)]
+        ordinary = [name for name in names if name not in self._gates]
+        if ordinary:
+            self.left_out += [name for name in names if name in self._gates]
+        points = [self._convolution(name) for name in ordinary or names]
         if not points and glob != "*":  # "*" means every convolution and nothing else
             points = self._modules(glob)
         if not points:
@@ -96,6 +120,20 @@ class _TapFinder:
                 "this network has no blocks: no module returns a sum or a concatenation of maps; name layers by globs"
             )
         return [self._point(block.layer, block.node, block.reading) for block in blocks]
+
+    def note(self, left_out: list[str]) -> str:
+        """What the user should know about the convolutions in `left_out`."""
+        globs = list(dict.fromkeys(map(self._glob, left_out)))
+        shown = " ".join(f"--layers '{glob}'" for glob in globs[:_SHOWN_GLOBS])
+        more = " ..." if len(globs) > _SHOWN_GLOBS else ""
+        return f"{len(left_out)} convolutions of channel gates are left out; {shown}{more} reads them"
+
+    def _glob(self, gate: str) -> str:
+        """The shortest glob with the end of the name of `gate` that matches convolutions of gates only."""
+        parts = gate.split(".")
+        ordinary = self._convolutions.keys() - self._gates
+        globs = ("*." + ".".join(parts[k:]) for k in range(len(parts) - 1, 0, -1))
+        return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in ordinary)), gate)
 
     def _named_convolutions(self) -> dict[str, fx.Node]:
         """Every convolution by its module's name; ``name#2`` is a module's second convolution."""

@@ -77,6 +77,18 @@ def test_blocks(type_in):
     assert lines[-1] == "9 layers, 43 neurons, images of 40 x 48 pixels"
 
 
+def test_convolutions_of_gates_are_left_out(type_in):
+    arguments = ("tests.network.residual:residual", "--network-args", '{"distract": true}')
+    ended = type_in(*arguments)
+    assert ended.err == (
+        "raysel: 4 convolutions of channel gates are left out; "
+        "--layers '*.low' --layers '*.high' --layers '*.low#2' --layers '*.high#2' reads them\n"
+    )
+    assert "distractors.low" not in ended.out
+    ended = type_in(*arguments, "--layers", "*.low", "--layers", "*.high")
+    assert [line.split()[0] for line in ended.out.splitlines()[1:3]] == ["distractors.low", "distractors.high"]
+
+
 def test_a_bound_is_told(type_in):
     """A transposed convolution's field differs from position to position."""
     ended = type_in("tests.network.small:upsampled")
