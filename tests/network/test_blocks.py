@@ -7,10 +7,15 @@ import torch
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
+from raysel.network.graph.exporting import trace_by_export
+from raysel.network.graph.tracing import trace
 from raysel.network.importers.registry import import_network
+from raysel.network.receptive_field.propagation import TensorReceptiveFields
+from raysel.network.taps import find_tap_points
 from tests.network.maps import assert_close, maps, pixels, plain
 from tests.network.receptive_field.gradient import Probe, assert_seen, positive
 from tests.network.refused import assert_refused
+from tests.network.residual import SIZE, residual
 
 RESIDUAL = "tests.network.residual:residual"
 READINGS = {
@@ -51,6 +56,22 @@ def test_activations_are_what_the_modules_return() -> None:
     for layer in READINGS.keys() - {"sum"}:
         assert_close(actual[layer], expected[layer])
     assert_close(actual["sum"], torch.relu(expected["left"] + expected["right"]))
+
+
+@pytest.mark.parametrize("name", ["residual", "torchvision:shufflenet_v2_x0_5", "timm:hrnet_w18_small"])
+def test_both_tracers_find_the_same(name: str) -> None:
+    config = NetworkConfig(network=name, weights="random")
+    module = residual(distract=True) if name == "residual" else import_network(config).module
+    size = SIZE if name == "residual" else (96, 128)
+    found = []
+    for tracer in (trace, trace_by_export):
+        traced = tracer(module, size)
+        channels_dim = TensorReceptiveFields(traced, size).channels_dim
+        points, _ = find_tap_points(traced, ("blocks",), "activation", channels_dim)
+        _, note = find_tap_points(traced, ("*",), "activation", channels_dim)
+        found.append(([(point.layer, point.reading, point.depth) for point in points], note))
+    assert found[0] == found[1]
+    assert len(found[0][0]) >= len(READINGS)
 
 
 def test_fields_against_gradients() -> None:
