@@ -115,7 +115,9 @@ class NetworkConfig:
     """Load weights from a pickle that may run code. Use it only for files that you trust like a program."""
     layers: Annotated[tuple[str, ...], Enters.INDIRECTLY] = ("*",)
     """Globs over module names. `*` is every convolution; a glob that matches no convolution selects other modules, such
-    as `fc`. On the command line, repeat the option to give several."""
+    as `fc`. Convolutions of channel gates (squeeze-and-excitation) are left out if a glob matches others too. `blocks`
+    selects the output of every residual, inception or dense block. On the command line, repeat the option to give
+    several."""
     tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
     """Where a layer is read: after its norm, bias and activation, or at the output of the convolution itself."""
     preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None

@@ -23,7 +23,7 @@ from raysel.network.importers.registry import import_network
 from raysel.network.network import Network
 from raysel.network.preprocessing import Normalization, with_average_image
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
-from raysel.network.taps import find_tap_points, no_match
+from raysel.network.taps import BLOCKS, find_tap_points, no_match
 from raysel.network.weights import digest
 from raysel.neurons import ReceptiveField, Tap
 
@@ -97,7 +97,7 @@ def _trace(imported: ImportedNetwork, size: Size) -> Traced | None:
 
 def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
     fields = TensorReceptiveFields(traced, size)
-    points = find_tap_points(traced, config.layers, config.tap, fields.channels_dim)
+    points, note = find_tap_points(traced, config.layers, config.tap, fields.channels_dim)
     taps = []
     for point in points:
         shape = channels_first(traced.tensor_shape(point.node) or (), point.channels_dim)
@@ -110,10 +110,12 @@ def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
             replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
         ]
     forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
-    return _Tapped(tuple(taps), forward)
+    return _Tapped(tuple(taps), forward, (note,) if note else ())
 
 
 def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:
+    if BLOCKS in config.layers:
+        raise RayselError(f"the network cannot be traced, so its {BLOCKS} are not known: name modules with --layers")
     called = called_modules(module, probes)
     skipped = ", ".join(never_called(module, called))
     notes = (f"never called for black, gray, white and noise images, so not read: {skipped}",) if skipped else ()

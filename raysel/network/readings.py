@@ -1,6 +1,8 @@
-"""What belongs to a convolution: the bias, the norm and the activation that directly follow it."""
+"""What belongs to a convolution or to the output of a block: the bias, norm and activation that directly follow it."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from torch import fx
 
@@ -25,6 +27,16 @@ def after_convolution(node: fx.Node, graph: OperationGraph) -> tuple[fx.Node, li
     parts: list[str] = []
     for follow in (_bias_after, _norm_after, _activation_after):
         if (found := follow(node, graph)) is not None:
+            node, name = found
+            parts.append(name.replace("_", " "))
+    return node, parts
+
+
+def after_block(node: fx.Node, graph: OperationGraph, inside: Collection[fx.Node]) -> tuple[fx.Node, list[str]]:
+    """As `after_convolution`, for a block that ends with `node`: what follows belongs to it if it runs `inside`."""
+    parts: list[str] = []
+    for follow in (_norm_after, _activation_after):
+        if (found := follow(node, graph)) is not None and found[0] in inside:
             node, name = found
             parts.append(name.replace("_", " "))
     return node, parts

@@ -1,4 +1,4 @@
-"""Where a network is read: its convolutions, each after its own batch norm and activation, or modules by name."""
+"""Where a network is read: convolutions after their own norm and activation, modules by name, or blocks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import fx
 
 from raysel.errors import RayselError
+from raysel.network.block_outputs import find_blocks
+from raysel.network.graph.channel_gates import gate_nodes, works_on_one_position
+from raysel.network.graph.module_calls import ModuleCalls
 from raysel.network.graph.operation_graph import OperationGraph
 from raysel.network.graph.operations import CONVOLUTIONS
 from raysel.network.graph.tracing import Traced
@@ -19,6 +22,9 @@ from raysel.network.readings import after_convolution
 ChannelsDim = Callable[[fx.Node], int | None]
 
 _SHOWN_NAMES = 8
+_SHOWN_GLOBS = 4
+BLOCKS = "blocks"
+"""Chooses the outputs of all blocks, in the place of a glob."""
 
 
 @dataclass(frozen=True)
@@ -32,103 +38,145 @@ class TapPoint:
     channels_dim: int = 1
 
 
+class TapPoints(NamedTuple):
+    """The points that were chosen, in the order of the graph, and the convolutions of gates that were left out."""
+
+    points: tuple[TapPoint, ...]
+    note: str | None = None
+
+
 def find_tap_points(
     traced: Traced,
     layers: tuple[str, ...],
     tap: Literal["activation", "convolution"],
     channels_dim: ChannelsDim,
-) -> tuple[TapPoint, ...]:
-    """The points that the globs `layers` choose, in the order of the graph.
+) -> TapPoints:
+    """The points that the globs `layers` choose, and a note about convolutions that match but are left out.
 
-    A glob chooses convolutions; one that matches no convolution chooses modules of any other kind.
+    A glob chooses convolutions, but those of channel gates, which compute a factor per channel, only if it matches no
+    others. One that matches no convolution chooses modules of any other kind. `BLOCKS` chooses the outputs of all
+    blocks.
 
     Args:
         traced: the network.
-        layers: globs over names of modules.
+        layers: globs over names of modules, or `BLOCKS`.
         tap: where convolutions are read.
         channels_dim: the dimension of the channels in a node's tensor; None if it is neither a map nor a vector.
 
     Raises:
-        RayselError: a glob matches no module of the graph, or the output of a named module is neither a map nor a
-            vector.
+        RayselError: a glob matches no module of the graph, the output of a named module is neither a map nor a vector,
+            or there is no block.
     """
-    graph = OperationGraph(traced)
-    convolutions = _named_convolutions(traced, graph)
+    finder = _TapFinder(traced, tap, channels_dim)
     chosen: dict[str, TapPoint] = {}
     for glob in layers:
-        names = [name for name in convolutions if fnmatchcase(name, glob)]
-        points = [_tap_convolution(name, *convolutions[name], graph, tap, channels_dim) for name in names]
-        if not points and glob != "*":  # "*" means every convolution and nothing else
-            points = _tap_modules(traced, graph, glob, [node for node, _ in convolutions.values()], channels_dim)
-        if not points:
-            raise RayselError(no_match(glob, convolutions))
+        points = finder.blocks() if glob == BLOCKS else finder.matching(glob)
         chosen |= {point.layer: point for point in points}
-    return tuple(sorted(chosen.values(), key=lambda point: (graph.order[point.node], point.depth)))
+    points = sorted(chosen.values(), key=lambda point: (finder.graph.order[point.node], point.depth))
+    left_out = [name for name in finder.left_out if name not in chosen]
+    return TapPoints(tuple(points), finder.note(left_out) if left_out else None)
 
 
-def _named_convolutions(traced: Traced, graph: OperationGraph) -> dict[str, tuple[fx.Node, int]]:
-    """Node and depth of every convolution by its module's name; ``name#2`` is a module's second convolution."""
-    named: dict[str, tuple[fx.Node, int]] = {}
-    seen: Counter[str] = Counter()
-    for node, operation in graph.operations.items():
-        if operation.name not in CONVOLUTIONS:
-            continue
-        module = _innermost_module(traced, node)
-        seen[module] += 1
-        name = module if seen[module] == 1 else f"{module}#{seen[module]}"
-        named[name] = (node, len(named))
-    return named
+class _TapFinder:
+    """Finds the tap points of one network.
 
+    Attributes:
+        graph: its operations.
+        left_out: convolutions of channel gates that a glob matches but does not choose.
+    """
 
-def _innermost_module(traced: Traced, node: fx.Node) -> str:
-    calls = traced.calls.get(node, ())
-    return calls[-1].partition("#")[0] if calls else str(node.name)
+    def __init__(self, traced: Traced, tap: Literal["activation", "convolution"], channels_dim: ChannelsDim) -> None:
+        self.graph = OperationGraph(traced)
+        self._calls = ModuleCalls(traced, self.graph)
+        self._convolutions = self._named_convolutions()
+        gates = gate_nodes(self.graph)
+        self._gates = {
+            name
+            for name, node in self._convolutions.items()
+            if node in gates and works_on_one_position(node, self.graph)
+        }
+        self.left_out: list[str] = []
+        self._tap = tap
+        self._channels_dim = channels_dim
 
+    def matching(self, glob: str) -> list[TapPoint]:
+        """The convolutions that match `glob`; if none does, the other modules that match it."""
+        names = [name for name in self._convolutions if fnmatchcase(name, glob)]
+        ordinary = [name for name in names if name not in self._gates]
+        if ordinary:
+            self.left_out += [name for name in names if name in self._gates]
+        points = [self._convolution(name) for name in ordinary or names]
+        if not points and glob != "*":  # "*" means every convolution and nothing else
+            points = self._modules(glob)
+        if not points:
+            raise RayselError(no_match(glob, self._convolutions))
+        return points
 
-def _tap_convolution(
-    name: str, node: fx.Node, depth: int, graph: OperationGraph, tap: str, channels_dim: ChannelsDim
-) -> TapPoint:
-    end, parts = after_convolution(node, graph)
-    channels = channels_dim(end)
-    if tap == "convolution" or not parts or channels is None:
-        return TapPoint(name, node, "convolution", depth)
-    return TapPoint(name, end, " + ".join(parts), depth, channels)
-
-
-def _tap_modules(
-    traced: Traced,
-    graph: OperationGraph,
-    glob: str,
-    convolutions: list[fx.Node],
-    channels_dim: ChannelsDim,
-) -> list[TapPoint]:
-    """The outputs of modules of any kind whose names match `glob`."""
-    inside: dict[str, list[fx.Node]] = {}
-    for node in traced.module.graph.nodes:
-        for name in traced.calls.get(node, ()):
-            if fnmatchcase(name, glob):
-                inside.setdefault(name, []).append(node)
-    points = []
-    for name, nodes in inside.items():
-        output = _output_node(nodes, graph)
-        channels = channels_dim(output) if output is not None else None
-        if output is None or channels is None:
-            if name != glob:
-                continue
+    def blocks(self) -> list[TapPoint]:
+        """The outputs of all blocks."""
+        blocks = find_blocks(self.graph, self._calls, self._channels_dim, self._convolutions)
+        if not blocks:
             raise RayselError(
-                f"layer {name!r} has no single output that is a map or a vector per image; name another with --layers"
+                "this network has no blocks: no module returns a sum or a concatenation of maps; name layers by globs"
             )
-        depth = sum(graph.order[node] < graph.order[output] for node in convolutions)
-        kind = traced.kinds.get(name.partition("#")[0], "module")
-        points.append(TapPoint(name, output, f"output of {kind}", depth, channels))
-    return points
+        return [self._point(block.layer, block.node, block.reading) for block in blocks]
 
+    def note(self, left_out: list[str]) -> str:
+        """What the user should know about the convolutions in `left_out`."""
+        globs = list(dict.fromkeys(map(self._glob, left_out)))
+        shown = " ".join(f"--layers '{glob}'" for glob in globs[:_SHOWN_GLOBS])
+        more = " ..." if len(globs) > _SHOWN_GLOBS else ""
+        return f"{len(left_out)} convolutions of channel gates are left out; {shown}{more} reads them"
 
-def _output_node(nodes: list[fx.Node], graph: OperationGraph) -> fx.Node | None:
-    """The node of a module's call whose tensor is used outside of it; None if there is not exactly one."""
-    own = set(nodes)
-    outputs = [node for node in nodes if graph.has_tensor(node) and any(user not in own for user in node.users)]
-    return outputs[-1] if len(outputs) == 1 else None
+    def _glob(self, gate: str) -> str:
+        """The shortest glob with the end of the name of `gate` that matches convolutions of gates only."""
+        parts = gate.split(".")
+        ordinary = self._convolutions.keys() - self._gates
+        globs = ("*." + ".".join(parts[k:]) for k in range(len(parts) - 1, 0, -1))
+        return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in ordinary)), gate)
+
+    def _named_convolutions(self) -> dict[str, fx.Node]:
+        """Every convolution by its module's name; ``name#2`` is a module's second convolution."""
+        named: dict[str, fx.Node] = {}
+        seen: Counter[str] = Counter()
+        for node, operation in self.graph.operations.items():
+            if operation.name in CONVOLUTIONS:
+                module = next((call.partition("#")[0] for call in self._calls.around(node)[::-1]), str(node.name))
+                seen[module] += 1
+                named[module if seen[module] == 1 else f"{module}#{seen[module]}"] = node
+        return named
+
+    def _convolution(self, name: str) -> TapPoint:
+        node = self._convolutions[name]
+        end, parts = after_convolution(node, self.graph)
+        channels = self._channels_dim(end)
+        if self._tap == "convolution" or not parts or channels is None:
+            return TapPoint(name, node, "convolution", self._depth(node))
+        return TapPoint(name, end, " + ".join(parts), self._depth(node), channels)
+
+    def _modules(self, glob: str) -> list[TapPoint]:
+        """The outputs of modules of any kind whose names match `glob`."""
+        points = []
+        for name in self._calls.inside:
+            if not fnmatchcase(name, glob):
+                continue
+            output = self._calls.output(name)
+            if output is not None and self._channels_dim(output) is not None:
+                points.append(self._point(name, output, f"output of {self._calls.kind(name)}"))
+            elif name == glob:
+                raise RayselError(
+                    f"layer {name!r} has no single output that is a map or a vector per image; "
+                    "name another with --layers"
+                )
+        return points
+
+    def _point(self, layer: str, node: fx.Node, reading: str) -> TapPoint:
+        return TapPoint(layer, node, reading, self._depth(node), self._channels_dim(node) or 1)
+
+    def _depth(self, node: fx.Node) -> int:
+        """Number of convolutions before `node` in the graph."""
+        order = self.graph.order
+        return sum(order[convolution] < order[node] for convolution in self._convolutions.values())
 
 
 def no_match(glob: str, convolutions: Iterable[str]) -> str:

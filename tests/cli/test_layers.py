@@ -58,6 +58,37 @@ def test_layers_taps_and_preprocessing(type_in, folder: Path):
     assert row["map"] == [13, 13]
 
 
+def test_blocks(type_in):
+    """`tests.network.residual:residual`: a stem of 3 x 3 with stride 2, two kernels of 3 x 3, and so on."""
+    arguments = ("tests.network.residual:residual", "--layers", "blocks", "--layers", "stem")
+    rows = json.loads(type_in(*arguments, "--json").out)
+    assert [(row["layer"], row["tap"]) for row in rows[:3]] == [
+        ("stem", "convolution"),
+        ("stage.0", "sum + relu"),
+        ("stage.1", "output of Block"),
+    ]
+    assert [(row["map"], row["channels"], row["rf_size"], row["rf_stride"]) for row in rows[:3]] == [
+        ([20, 24], 4, 3, 2),
+        ([20, 24], 4, 11, 2),
+        ([10, 12], 4, 23, 4),
+    ]
+    lines = type_in(*arguments).out.splitlines()
+    assert lines[2].split() == ["stage.0", "4", "20", "x", "24", "11", "2", "-5", "sum", "+", "relu"]
+    assert lines[-1] == "9 layers, 43 neurons, images of 40 x 48 pixels"
+
+
+def test_convolutions_of_gates_are_left_out(type_in):
+    arguments = ("tests.network.residual:residual", "--network-args", '{"distract": true}')
+    ended = type_in(*arguments)
+    assert ended.err == (
+        "raysel: 4 convolutions of channel gates are left out; "
+        "--layers '*.low' --layers '*.high' --layers '*.low#2' --layers '*.high#2' reads them\n"
+    )
+    assert "distractors.low" not in ended.out
+    ended = type_in(*arguments, "--layers", "*.low", "--layers", "*.high")
+    assert [line.split()[0] for line in ended.out.splitlines()[1:3]] == ["distractors.low", "distractors.high"]
+
+
 def test_a_bound_is_told(type_in):
     """A transposed convolution's field differs from position to position."""
     ended = type_in("tests.network.small:upsampled")

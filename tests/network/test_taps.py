@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -178,12 +179,61 @@ def test_layers_are_in_the_order_of_the_graph() -> None:
 
 
 def test_squeeze_and_excitation_sees_the_whole_image() -> None:
-    taps = load(NetworkConfig(network="torchvision:efficientnet_b0", weights="random")).taps
+    config = NetworkConfig(network="torchvision:efficientnet_b0", weights="random", layers=("*", "*.fc?"))
+    taps = load(config).taps
     fields = {tap.layer: tap.receptive_field for tap in taps}
     assert fields["features.1.0.block.0.0"].size == 7  # stem 3 with stride 2, depthwise 3: before any squeezing
     assert fields["features.1.0.block.1.fc1"].whole
     assert fields["features.1.0.block.2.0"].whole
     assert all(field.exact for field in fields.values())
+
+
+GATES = {"distractors.low", "distractors.high", "distractors.low#2", "distractors.high#2"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "gates"),
+    [
+        (("*",), set()),
+        (("distractors.*",), set()),
+        (("distractors.[lh]*",), GATES),
+        (("*", "distractors.low"), {"distractors.low"}),
+        (("*", "*.low*", "*.high*"), GATES),
+        (("stem",), None),
+    ],
+)
+def test_convolutions_of_gates_are_left_out_unless_they_are_named(
+    layers: tuple[str, ...], gates: set[str] | None
+) -> None:
+    """`tests.network.residual.Distractors`: the mean and the maximum of a map become one gate."""
+    config = NetworkConfig(network="tests.network.residual:residual", network_args={"distract": True}, layers=layers)
+    network = load(config)
+    assert {tap.layer for tap in network.taps} & GATES == (gates or set())
+    left_out = set() if gates is None else GATES - gates
+    names = " ".join(
+        f"--layers '*.{name}'" for name in ("low", "high", "low#2", "high#2") if f"distractors.{name}" in left_out
+    )
+    expected = (f"{len(left_out)} convolutions of channel gates are left out; {names} reads them",)
+    assert network.notes == (expected if left_out else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "count"),
+    [
+        ("timm:seresnet50", "*.se.*", 32),
+        ("timm:skresnet18", "*.attn.*", 16),
+        ("timm:ese_vovnet19b_dw", "*.attn.*", 4),
+        ("timm:ecaresnet26t", "*.conv2.attn.*", 0),  # its gates have one-dimensional convolutions
+        ("timm:mobilenetv3_small_050", "*.se.*", 18),  # and a convolution behind the pooling, which is no gate
+    ],
+)
+def test_gates_of_many_kinds(name: str, layers: str, count: int) -> None:
+    network = load(NetworkConfig(network=name, weights="random"))
+    module = import_network(NetworkConfig(network=name, weights="random")).module
+    convolutions = {key for key, child in module.named_modules() if isinstance(child, nn.Conv2d)}
+    gates = {key for key in convolutions if fnmatchcase(key, layers)}
+    assert len(gates) == count
+    assert {tap.layer for tap in network.taps} == convolutions - gates
 
 
 def test_a_glob_that_matches_nothing_names_layers() -> None:

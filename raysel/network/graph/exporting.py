@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -14,20 +9,8 @@ from torch import fx, nn
 from torch.export import Dim, ExportedProgram
 
 from raysel.errors import type_and_first_line
+from raysel.network.graph.silence import silenced
 from raysel.network.graph.tracing import PROBE_BATCH, Traced, UntraceableError, calls_around, shapes_of
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Discards what torch prints about a failure beside the error that it raises: log lines, stacks, whole graphs."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:

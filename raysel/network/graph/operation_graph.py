@@ -9,6 +9,7 @@ from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import TensorShape, Traced
 
 _NO_EFFECT = frozenset(("identity", "dropout", "contiguous"))  # in eval mode
+_REARRANGED = frozenset(("reshape", "permute", "transpose", "channel_shuffle", "squeeze", "unsqueeze"))
 _PLAIN = (bool, int, float, complex, str, type(None), torch.Size, torch.dtype, torch.device, torch.layout)
 
 
@@ -35,6 +36,11 @@ class OperationGraph:
         """The canonical name of the node's operation."""
         return self.operations[node].name
 
+    def shape(self, node: fx.Node) -> TensorShape | None:
+        """Shape of the node's tensor; None if its value is not a single tensor."""
+        shape = self._shapes.get(node)
+        return shape if isinstance(shape, TensorShape) else None
+
     def sources(self, node: fx.Node) -> list[fx.Node]:
         """The node's operands that depend on the images."""
         return [source for source in node.all_input_nodes if source in self._of_images]
@@ -54,9 +60,19 @@ class OperationGraph:
     def users(self, node: fx.Node) -> list[fx.Node]:
         """The nodes that use the values of the node's tensor, behind operations without effect."""
         users = [user for user in node.users if self.has_tensor(user)]
-        while len(users) == 1 and self.name(users[0]) in _NO_EFFECT:
+        while len(users) == 1 and self._has_no_effect(users[0]):
             users = [user for user in users[0].users if self.has_tensor(user)]
         return users
+
+    def computed(self, node: fx.Node) -> fx.Node:
+        """The node that computes the values of the node's tensor, which may then be rearranged in memory."""
+        while len(self.sources(node)) == 1 and (self._has_no_effect(node) or self.name(node) in _REARRANGED):
+            (node,) = self.sources(node)
+        return node
+
+    def _has_no_effect(self, node: fx.Node) -> bool:
+        adds_nothing = self.name(node) == "add" and len(node.all_input_nodes) == 1 and 0 in node.args
+        return adds_nothing or self.name(node) in _NO_EFFECT
 
     def only_user(self, node: fx.Node) -> fx.Node | None:
         """The only node of `users`; None if there are several."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from torch import fx, nn
 
 from raysel.errors import type_and_first_line
 from raysel.network.graph.memory import Memory
+from raysel.network.graph.silence import silenced
 
 PROBE_BATCH = 2
 """Images in the batch whose shapes are recorded; not 1, so that squeeze() and broadcasting keep its dimension."""
@@ -90,8 +90,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     module.eval()
     tracer = _Tracer(module)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with silenced():
             graph = tracer.trace(module)
     except Exception as error:  # the network's code can raise anything on a proxy
         raise UntraceableError(f"torch.fx: {type_and_first_line(error)}") from error

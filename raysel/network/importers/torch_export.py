@@ -10,7 +10,8 @@ from torch.export import ExportedProgram
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
 from raysel.files import read_bytes, redact_uri
-from raysel.network.graph.exporting import input_shape, silenced
+from raysel.network.graph.exporting import input_shape
+from raysel.network.graph.silence import silenced
 from raysel.network.importers.importer import ImportedNetwork
 
 

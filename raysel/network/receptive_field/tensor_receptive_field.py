@@ -126,15 +126,15 @@ class TensorReceptiveField:
         An axis may be split in two dimensions, as in space to depth, or followed by a dimension that is joined to it,
         as in depth to space.
         """
+        kept = frozenset(same for dim in self.fine if (same := _same_dim(before, after, dim)) is not None)
         if self.flattened:
             dim = _same_dim(before, after, self.dims[0])
-            return replace(self, dims=(dim, dim)) if dim is not None else self.everything(after)
+            return TensorReceptiveField(self.axes, (dim, dim), kept) if dim is not None else self.everything(after)
         rows, columns = (self._axis_after_view(k, before, after) for k in (0, 1))
         if rows is None or columns is None:
             flat = _flattened_dim(before, after, self.dims)
-            return replace(self, dims=(flat, flat)) if flat is not None else self.everything(after)
-        kept = {_same_dim(before, after, dim) for dim in self.fine}
-        fine = frozenset(dim for dim in (*kept, rows[2], columns[2]) if dim is not None)
+            return TensorReceptiveField(self.axes, (flat, flat), kept) if flat is not None else self.everything(after)
+        fine = kept | {dim for dim in (rows[2], columns[2]) if dim is not None}
         return TensorReceptiveField((rows[0], columns[0]), (rows[1], columns[1]), fine)
 
     def _axis_after_view(self, k: int, before: Shape, after: Shape) -> tuple[AxisExtent, int | None, int | None] | None:

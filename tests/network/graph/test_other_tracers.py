@@ -91,7 +91,7 @@ def test_efficientnet_with_swish_as_an_autograd_function() -> None:
         network="efficientnet_lite_pytorch:EfficientNet.from_name",
         network_args={"model_name": "efficientnet-b0"},
         preprocessing=Preprocessing(resize=(64, 64), crop=None),
-        layers=("_conv_stem", "_blocks.0.*"),
+        layers=("_conv_stem", "_blocks.0.*", "_blocks.0._se_*"),
     )
     network = load(config)
     assert [tap.reading for tap in network.taps] == [

@@ -50,9 +50,9 @@ def test_timm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_refused(r"pip install 'raysel\[timm\]'", network=SMALL, weights="random")
 
 
-@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050"])
-def test_maps_of_all_convolutions(name: str) -> None:
-    config = NetworkConfig(network=f"timm:{name}", weights="random", tap="convolution")
+@pytest.mark.parametrize(("name", "layers"), [("resnet10t", ("*",)), ("mobilenetv3_small_050", ("*", "*.se.*"))])
+def test_maps_of_all_convolutions(name: str, layers: tuple[str, ...]) -> None:
+    config = NetworkConfig(network=f"timm:{name}", weights="random", layers=layers, tap="convolution")
     network, module = load(config), import_network(config).module
     convolutions = [key for key, child in module.named_modules() if isinstance(child, nn.Conv2d)]
     assert {tap.layer for tap in network.taps} == set(convolutions)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import SqueezeExcitation
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
@@ -20,7 +21,7 @@ from raysel.network.taps import find_tap_points
 from tests.network.maps import assert_close, maps, pixels, plain
 from tests.network.receptive_field.gradient import Probe, assert_seen, positive
 
-# Family: its smallest network, and whether squeeze-and-excitation makes the later fields the whole image.
+# Family: its smallest network, and whether it has squeeze-and-excitation.
 FAMILIES = {
     "alexnet": ("alexnet", False),
     "convnext": ("convnext_tiny", False),
@@ -75,18 +76,18 @@ def test_taps_and_fields(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     size = torchvision_networks.preprocessing(name, None).input_size
     traced = trace(module, size)
     fields = TensorReceptiveFields(traced, size)
-    places = find_tap_points(traced, ("*",), "activation", fields.channels_dim)
+    places, note = find_tap_points(traced, ("*",), "activation", fields.channels_dim)
     convolutions = {key: child for key, child in module.named_modules() if isinstance(child, nn.Conv2d)}
-    assert {place.layer for place in places} == set(convolutions)
-    squeezed = False
+    blocks = [key for key, child in module.named_modules() if isinstance(child, SqueezeExcitation)]
+    gates = {f"{block}.{each}" for block in blocks for each in ("fc1", "fc2")}
+    assert {place.layer for place in places} == set(convolutions) - gates
+    assert (note or "").startswith(f"{len(gates)} convolutions" if gates else "")
+    assert bool(gates) == bool(note) == FAMILIES[family(name)][1]
     for place in places:
         shape = traced.tensor_shape(place.node)
         assert shape is not None
         assert shape[place.channels_dim] == convolutions[place.layer].out_channels
-        field = fields.receptive_field(place.node)
-        assert field.exact
-        squeezed |= field.whole and field.rows.stride == 0
-    assert squeezed == FAMILIES[family(name)][1]
+        assert fields.receptive_field(place.node).exact
     assert places[0].node.name
     first = convolutions[places[0].layer].kernel_size[0]
     assert fields.receptive_field(places[0].node).size == first

@@ -84,7 +84,7 @@ def test_what_is_no_gate_stays_in_the_path() -> None:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return load(NetworkConfig(network="torchvision:mobilenet_v3_small", weights="random", layers=("*",)))
+    return load(NetworkConfig(network="torchvision:mobilenet_v3_small", weights="random", layers=("*", "*.fc?")))
 
 
 def tap(network: Network, layer: str) -> Tap:

@@ -54,6 +54,12 @@ def depth_to_space(x: torch.Tensor, block: int) -> torch.Tensor:
     return x.reshape(batch, channels // block**2, rows * block, columns * block)
 
 
+def transposed_windows(x: torch.Tensor) -> torch.Tensor:
+    """Windows of 2 x 2 as images of their own, as attention in windows takes them, transposed and put back."""
+    x = x.permute(0, 2, 3, 1).view(-1, 6, 2, 6, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 2, 2, 8).transpose(1, 2)
+    return x.reshape(-1, 6, 6, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 12, 12, 8).permute(0, 3, 1, 2)
+
+
 class SpaceToDepth(nn.Module):
     """Blocks of 3 x 3."""
 
@@ -140,6 +146,7 @@ BOUNDED = {
     "matrix products": lambda x: x @ x,
     "upside down": lambda x: x.transpose(2, 3) + x,
     "one row of each block": lambda x: x.view(-1, 8, 6, 2, 12)[:, :, :, 0],
+    "transposed windows": transposed_windows,
     "every other row, split": lambda x: x.view(-1, 8, 6, 2, 12).select(3, 1),
 }
 
