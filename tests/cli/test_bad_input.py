@@ -56,6 +56,26 @@ def test_images(type_here, images, says):
 
 
 @pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--concepts", "dgo"], ["no concept 'dgo'", "did you mean", "dog"]),
+        (["--concepts", "dog,crane"], ["'crane' names 2 concepts", "n02012849, n03126707"]),
+        (["--concepts", "99"], ["no concept has depth 99"]),
+        (["--hierarchy", "nowhere.csv"], ["no table at", "nowhere.csv"]),
+        (["--hierarchy", "cycle.csv"], ["cycle.csv is not a hierarchy", "a -> a"]),
+        (["--hierarchy", "kinds.csv", "--concepts", "kidn"], ["no concept 'kidn'", "did you mean kind?"]),
+    ],
+)
+def test_concepts(type_here, options, says):
+    Path("cycle.csv").write_text("child,parent\na,a\n")
+    Path("kinds.csv").write_text("child,parent\nred,kind\n")
+    fault = type_here("index", *TINY, "--out", "out", *options).fault
+    for part in says:
+        assert part in fault
+    assert left_alone()
+
+
+@pytest.mark.parametrize(
     ("network", "says"),
     [
         (["torchvision:resnet5", "--weights", "random"], ["torchvision:resnet5", "resnet50"]),

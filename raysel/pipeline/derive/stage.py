@@ -33,8 +33,6 @@ if TYPE_CHECKING:  # tasks import this module, and need no torch
 CHUNK_NEURONS = 32
 """Neurons of one layer in one task."""
 
-_write_layer = ray.remote(num_cpus=1)(ChunkFiles.write_layer)
-
 
 @dataclass(frozen=True)
 class Derived:
@@ -135,7 +133,7 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
 
     def start(job: Chunk | str) -> ray.ObjectRef:
         if isinstance(job, str):
-            return runner.task(_write_layer).remote(work.files, job, names[job])
+            return runner.task(_write_layer).remote(work.files, job, names[job], plugins)
         return runner.task(_derive_chunk).remote(job, shared, labels, options, work.files, plugins)
 
     written = {}
@@ -153,6 +151,14 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
     finally:
         clear_machines(shared)
     return [written[layer] for layer in names], cost
+
+
+@ray.remote(num_cpus=1)
+def _write_layer(
+    files: ChunkFiles, layer: str, names: list[str], plugins: dict[str, str]
+) -> tuple[pa.Table, list[FileEntry]]:
+    check_plugins(plugins)
+    return files.write_layer(layer, names)
 
 
 @ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
