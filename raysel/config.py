@@ -119,7 +119,7 @@ class NetworkConfig:
     selects the output of every residual, inception or dense block. On the command line, repeat the option to give
     several."""
     tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
-    """Where a layer is read: after its norm, bias and activation, or at the output of the convolution itself."""
+    """Where a convolution is read: after its norm, bias and activation, or at its own output."""
     preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None
     """Preprocessing in place of the network's own: on the command line a TOML file with these options."""
 

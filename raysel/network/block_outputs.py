@@ -144,7 +144,7 @@ def _alike(known: set[str], calls: ModuleCalls, channels_dim: ChannelsDim) -> li
 
     They are neither inside of known ones nor around them.
     """
-    kinds = {calls.kind(name) for name in known}
+    kinds = {calls.kind(name) for name in known} - {"Sequential"}
     places = {place for name in known if (place := _place(name)).count("0") > 1}
     outer = {around for name in known for around in calls.outer(name)}
     found = []

@@ -74,7 +74,7 @@ def test_blocks(type_in):
     ]
     lines = type_in(*arguments).out.splitlines()
     assert lines[2].split() == ["stage.0", "4", "20", "x", "24", "11", "2", "-5", "sum", "+", "relu"]
-    assert lines[-1] == "9 layers, 43 neurons, images of 40 x 48 pixels"
+    assert lines[-1] == "10 layers, 49 neurons, images of 40 x 48 pixels"
 
 
 def test_convolutions_of_gates_are_left_out(type_in):

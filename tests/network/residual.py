@@ -78,8 +78,15 @@ class Distractors(nn.Module):
         x = torch.cat((x, x + self.place), dim=1)
         x = self.join(x)
         mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        x = x * self.sigmoid(self.high(self.low(mean)) + self.high(self.low(peak)))
+        x = x * self.sigmoid(self.high(self.low(mean)) + self.high(self.low(peak))).expand_as(x)
         return x + x.mean((2, 3), keepdim=True)
+
+
+class Smooth(nn.Module):
+    """A sum without weights."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + nn.functional.avg_pool2d(x, 3, 1, 1)
 
 
 class Residual(nn.Module):
@@ -94,13 +101,15 @@ class Residual(nn.Module):
         self.stage = nn.Sequential(Block(4), Block(4, 2), Block(4))
         self.branches, self.mixed = Branches(4), Mixed(4)
         self.before = nn.Sequential(PreActivation(6), PreActivation(6))
+        self.between = nn.Sequential(nn.Conv2d(6, 6, 1), nn.ReLU())
+        self.smooth = nn.Sequential(nn.Conv2d(6, 6, 1), Smooth())
         self.norm, self.relu = nn.BatchNorm2d(6), nn.ReLU()
         self.left, self.right = nn.Conv2d(6, 5, 1), nn.Conv2d(6, 5, 3, 1, 1)
         self.head = nn.Linear(5, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.mixed(self.branches(self.stage(self.distractors(self.stem(x)))))
-        x = self.relu(self.norm(self.before(x)))
+        x = self.relu(self.norm(self.smooth(self.between(self.before(x)))))
         x = torch.relu(self.left(x) + self.right(x))
         return self.head(x.mean((2, 3)))
 

@@ -26,6 +26,7 @@ READINGS = {
     "mixed": "concatenation",
     "before.0": "sum",
     "before.1": "sum",
+    "smooth": "sum",  # and `between`, a container of convolutions too, is none
     "sum": "sum + relu",
 }
 
@@ -41,11 +42,22 @@ def blocks_of(network: str, *layers: str, size: tuple[int, int] | None = None) -
 def test_blocks_of_many_kinds(distract: bool) -> None:
     network = load(NetworkConfig(network=RESIDUAL, network_args={"distract": distract}, layers=("blocks",)))
     assert {tap.layer: tap.reading for tap in network.taps} == READINGS
-    assert [tap.depth - 6 * distract for tap in network.taps] == [3, 5, 7, 9, 12, 13, 14, 16]
+    assert [tap.depth - 6 * distract for tap in network.taps] == [3, 5, 7, 9, 12, 13, 14, 16, 18]
 
 
 def test_blocks_beside_globs() -> None:
     assert [tap.layer for tap in blocks_of(RESIDUAL, "stem", "stage.1", "head").taps] == ["stem", *READINGS, "head"]
+
+
+def test_blocks_beside_the_convolutions_that_they_end_with() -> None:
+    """MobileNetV2's blocks without a shortcut return what their last convolutions are read at."""
+    network = blocks_of("torchvision:mobilenet_v2", "*", size=(64, 96))
+    assert len(network.taps) == 17 + 52
+    images = pixels(network, 2)
+    actual = maps(network, images)
+    module = import_network(NetworkConfig(network="torchvision:mobilenet_v2", weights="random")).module
+    assert_close(actual["features.2"], plain(module, images, network)["features.2"])
+    assert torch.equal(actual["features.2"], actual["features.2.conv.2"])
 
 
 def test_activations_are_what_the_modules_return() -> None:
