@@ -126,7 +126,7 @@ class _TapFinder:
         globs = list(dict.fromkeys(map(self._glob, left_out)))
         shown = " ".join(f"--layers '{glob}'" for glob in globs[:_SHOWN_GLOBS])
         more = " ..." if len(globs) > _SHOWN_GLOBS else ""
-        return f"{len(left_out)} convolutions of channel gates are left out; {shown}{more} reads them"
+        return f"convolutions of channel gates are left out ({len(left_out)}); {shown}{more} reads them"
 
     def _glob(self, gate: str) -> str:
         """The shortest glob with the end of the name of `gate` that matches convolutions of gates only."""

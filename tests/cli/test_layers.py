@@ -81,7 +81,7 @@ def test_convolutions_of_gates_are_left_out(type_in):
     arguments = ("tests.network.residual:residual", "--network-args", '{"distract": true}')
     ended = type_in(*arguments)
     assert ended.err == (
-        "raysel: 4 convolutions of channel gates are left out; "
+        "raysel: convolutions of channel gates are left out (4); "
         "--layers '*.low' --layers '*.high' --layers '*.low#2' --layers '*.high#2' reads them\n"
     )
     assert "distractors.low" not in ended.out

@@ -213,7 +213,7 @@ def test_convolutions_of_gates_are_left_out_unless_they_are_named(
     names = " ".join(
         f"--layers '*.{name}'" for name in ("low", "high", "low#2", "high#2") if f"distractors.{name}" in left_out
     )
-    expected = (f"{len(left_out)} convolutions of channel gates are left out; {names} reads them",)
+    expected = (f"convolutions of channel gates are left out ({len(left_out)}); {names} reads them",)
     assert network.notes == (expected if left_out else ())
 
 
