@@ -1,4 +1,4 @@
-"""``python -m tests.chaos --minutes 30 --seed S``: soaks of 30 faults each, one after another, until the time is up."""
+"""``python -m tests.chaos --minutes 30 --seed S``: soaks one after another, until the time is up."""
 
 from __future__ import annotations
 

@@ -16,10 +16,8 @@ from tests.chaos.runs import Undisturbed, fragile_run
 
 MOST_BETWEEN = {"start": 5, "forward": 5, "actor-decode": 30, "task-decode": 30}
 """Event at which workers die -> most events from one death to the next."""
-DRIVER_LIVES = range(60, 240)
+DRIVER_LIVES = range(40, 160)
 """Events after which a driver is killed. An undisturbed run has about 450."""
-WORKERS_SHARE = 0.6
-"""At most this share of the faults are deaths of workers: the others are those of drivers, which take longer."""
 LIMIT_S = 280
 
 
@@ -34,17 +32,19 @@ class Soaked:
     rounds: int = 0
     """Indexes that were published."""
 
-    @property
-    def faults(self) -> int:
-        """Deaths of workers and drivers."""
-        return self.workers + self.drivers
+    def enough(self, faults: int) -> bool:
+        """True once `faults` workers and half as many drivers died."""
+        return self.workers >= faults and 2 * self.drivers >= faults
 
 
 def soak(undisturbed: Undisturbed, root: Path, address: str, seed: int, faults: int) -> Soaked:
-    """Let `faults` faults happen, over as many indexes as it takes; each must equal the undisturbed one."""
+    """Let `faults` workers and half as many drivers die, over as many indexes as it takes.
+
+    Each index must equal the undisturbed one.
+    """
     draw, soaked = random.Random(seed), Soaked()
     print(f"soak: seed {seed}, {faults} faults", flush=True)
-    while soaked.faults < faults:
+    while not soaked.enough(faults):
         _one_index(undisturbed, root / str(soaked.rounds), address, draw, faults, soaked)
         soaked.rounds += 1
     print(f"soak: seed {seed}: {soaked}", flush=True)
@@ -69,11 +69,11 @@ def _one_index(
                 assert time.monotonic() < end, (root / "said").read_text()
                 happened = count(place / "log")
                 soaked.workers = died_before + sum(n for event, n in happened.items() if event.startswith("died-in-"))
-                if soaked.faults >= faults:
+                if soaked.enough(faults):
                     _disarm(place)
                     status = driver.wait(LIMIT_S)
                     break
-                if soaked.workers < WORKERS_SHARE * faults:
+                if soaked.workers < faults:
                     _arm(place, happened, draw)
                 else:
                     _disarm(place)
