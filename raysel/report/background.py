@@ -44,8 +44,8 @@ def _thresholds(derive: dict[str, Any]) -> str:
         parts.append(f"classes are counted until their shares reach th = {derive['class_threshold']:g} (Eq. 4)")
     if "color_space" in derive:
         parts.append(f"opponent space of Eq. 2: {derive['color_space']}")
-    if "receptive_field" in derive:
-        parts.append(f"crops show the {derive['receptive_field']} receptive field")
+    if derive.get("receptive_field") == "effective":
+        parts.append("crops show the effective receptive field")
     return "; ".join(parts)
 
 
@@ -57,14 +57,14 @@ def chance_note(index: Index) -> str:
     if not has(index, CHANCE):
         return (
             "What chance would give is unknown for this index (it is defined for th = 1 and at least two labeled "
-            "images per neuron). With few classes, class selectivity is high whatever a neuron does: compare neurons with "
-            "each other, and do not read the values as such."
+            "images per neuron). With few classes, class selectivity is high whatever a neuron does: compare neurons "
+            "with each other, and do not read the values as such."
         )
     chance = values(index, CHANCE)
     chance = chance[~np.isnan(chance)]
     return (
         f"Chance: with {classes:,} classes, a neuron whose images were drawn at random would have a class selectivity "
-        f"of {chance.mean():.2f} on average (from {chance.min():.2f} to {chance.max():.2f}, depending on its N). With few "
-        "classes the value is high whatever a neuron does. Only what exceeds chance says something about a neuron: "
+        f"of {chance.mean():.2f} on average (from {chance.min():.2f} to {chance.max():.2f}, depending on its N). With "
+        "few classes the value is high whatever a neuron does. Only what exceeds chance says something about a neuron: "
         "excess is 0 at chance and 1 if all images are of one class."
     )

@@ -15,8 +15,8 @@ from pyarrow import csv
 
 from raysel.errors import RayselError
 from raysel.report.background import chance_note, facts
+from raysel.report.drawing.style import RC
 from raysel.report.figures import EXHIBITS, Exhibit, NotShownError
-from raysel.report.figures.style import RC
 from raysel.store import Index
 
 PAGE = "index.html"
@@ -72,14 +72,14 @@ def _clear(out: Path) -> None:
     """Make the folder, and remove the files of a former report."""
     if out.exists() and not out.is_dir():
         raise RayselError(f"--out {out} is a file: give a folder")
-    page = out / PAGE
-    former = page.is_file() and _MARK in page.read_text(encoding="utf-8", errors="replace")[:500]
-    if out.is_dir() and any(out.iterdir()) and not former:
+    own = {PAGE, *(f"{exhibit.name}{suffix}" for exhibit in EXHIBITS for suffix in _SUFFIXES)}
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    is_report = PAGE in names and _MARK in (out / PAGE).read_text(encoding="utf-8", errors="replace")[:500]
+    if not is_report and names - (own - {PAGE}):
         raise RayselError(f"--out {out} has other files in it: give an empty or a new folder")
     out.mkdir(parents=True, exist_ok=True)
-    for exhibit in EXHIBITS:
-        for suffix in _SUFFIXES:
-            (out / f"{exhibit.name}{suffix}").unlink(missing_ok=True)
+    for name in names & own:
+        (out / name).unlink()
 
 
 def _shown(exhibit: Exhibit[Any], index: Index, out: Path) -> Shown:
