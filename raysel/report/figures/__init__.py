@@ -6,11 +6,11 @@ data with matplotlib. `EXHIBITS` lists them in the order of the page. They need 
 
 from typing import Any
 
+from raysel.report.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.class_neurons import CLASS_NEURONS
 from raysel.report.figures.color_name_bars import COLOR_NAME_BARS
 from raysel.report.figures.color_range import COLOR_RANGE
 from raysel.report.figures.distributions import DISTRIBUTIONS
-from raysel.report.figures.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.features_and_crops import FEATURES_AND_CROPS
 from raysel.report.figures.hue_wheel import HUE_WHEEL
 from raysel.report.figures.layer_counts import LAYER_COUNTS

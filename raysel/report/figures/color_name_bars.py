@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from raysel.report.drawing.style import SOFT_INK, layer_ticks, panels, runs
-from raysel.report.figures.exhibit import Exhibit, Findings
+from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import COLOR, require, rows_of_layers, values
 from raysel.store import Index
 

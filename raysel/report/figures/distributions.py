@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysel import selectivity
 from raysel.report.drawing.style import SOFT_INK, panels, short
-from raysel.report.figures.exhibit import Exhibit, Findings
+from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import require, rows_of_layers, values
 from raysel.store import Index, neurons_schema
 

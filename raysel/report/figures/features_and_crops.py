@@ -11,8 +11,8 @@ from PIL import Image
 
 from raysel.report.drawing.board import Board, crop_grid, feature_tile
 from raysel.report.drawing.style import RULE, SOFT_INK, short
+from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.choosing import example_layers, neuron_of, size_of
-from raysel.report.figures.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import require, values
 from raysel.store import Index
 

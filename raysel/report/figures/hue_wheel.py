@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raysel.report.drawing.style import INK, SOFT_INK, WIDTH
-from raysel.report.figures.exhibit import Exhibit, Findings, NotShownError
+from raysel.report.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.layer_values import COLOR, require, rows_of_layers, values
 from raysel.selectivity.opponent import OpponentSpace, opponent
 from raysel.store import Index

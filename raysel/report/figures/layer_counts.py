@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raysel.report.figures.exhibit import Exhibit, Findings
+from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, EXCESS, has, rows_of_layers, values
 from raysel.store import Index
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.report.figures.exhibit import NotShownError
+from raysel.report.exhibit import NotShownError
 from raysel.store import Index
 
 COLOR, CLASS, CHANCE, EXCESS = "color_selectivity", "class_selectivity", "class_chance", "class_excess"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from raysel.report.drawing.style import HIGH, INK, LOW, RULE, SOFT_INK, panels, short
-from raysel.report.figures.exhibit import Exhibit, Findings, NotShownError
+from raysel.report.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.layer_values import rows_of_layers
 from raysel.store import Index
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from raysel.report.drawing.style import LOW, RULE, SOFT_INK, panels, short
-from raysel.report.figures.exhibit import Exhibit, Findings, NotShownError
+from raysel.report.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, has, require, values
 from raysel.store import Index
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from raysel.report.drawing.style import INK, RULE, SOFT_INK, layer_ticks, panels, runs, ten_steps
-from raysel.report.figures.exhibit import Exhibit, Findings
+from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, EXCESS, has, require, rows_of_layers, values
 from raysel.store import Index
 
