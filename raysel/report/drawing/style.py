@@ -83,6 +83,11 @@ def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
+def bar_height(layers: Sequence[str]) -> float:
+    """Height of a panel of bars, inches, with room for the names below them."""
+    return 2.9 if len(layers) <= 12 else 2.2 + 0.065 * max(len(short(layer)) for layer in layers)
+
+
 def runs(layers: Sequence[str], most: int) -> list[list[str]]:
     """The layers in rows of nearly equal length, at most `most` each."""
     rows = math.ceil(len(layers) / most)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from raysel.report.drawing.style import SOFT_INK, layer_ticks, panels, runs
+from raysel.report.drawing.style import SOFT_INK, bar_height, layer_ticks, panels, runs
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import COLOR, require, rows_of_layers, values
 from raysel.store import Index
@@ -63,7 +63,7 @@ def collect(index: Index) -> NameCounts:
 def draw(found: NameCounts) -> Figure:
     rows = runs(found.table["layer"].unique().to_pylist(), _MOST_BARS)
     counts = {(row["group"], row["layer"], row["name"]): row["neurons"] for row in found.table.to_pylist()}
-    figure, axes = panels(len(_GROUPS) * len(rows), 1, 2.7, legend=1.1)
+    figure, axes = panels(len(_GROUPS) * len(rows), 1, bar_height(rows[0]), legend=1.1)
     order = [(group, layers) for group in _GROUPS for layers in rows]
     for panel, (group, layers) in zip(axes, order, strict=True):
         places, bottom = np.arange(len(layers)), np.zeros(len(layers))

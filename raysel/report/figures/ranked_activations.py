@@ -93,10 +93,11 @@ def collect(index: Index) -> Curves:
 
 def draw(found: Curves) -> Figure:
     layers = found.table["layer"].unique().to_pylist()
-    columns = min(6, max(3, round(len(layers) ** 0.5 + 0.5)))
+    columns = min(5, max(3, round(len(layers) ** 0.5 + 0.5)))
     figure, axes = panels(len(layers), columns, 1.9 if columns > 3 else 2.4)
     for panel, layer in zip(axes, layers, strict=True):
-        _draw_layer(panel, layer, found.table.filter(pc.equal(found.table["layer"], layer)))
+        _draw_layer(panel, found.table.filter(pc.equal(found.table["layer"], layer)), narrow=columns > 3)
+        panel.set_title(short(layer, 22 if columns > 3 else 30), loc="left", pad=13, color=INK, fontsize=7.5)
     for panel in axes[::columns]:
         panel.set_ylabel("relative activation")
     for panel in axes[-columns:]:
@@ -104,7 +105,7 @@ def draw(found: Curves) -> Figure:
     return figure
 
 
-def _draw_layer(panel: Axes, layer: str, rows: pa.Table) -> None:
+def _draw_layer(panel: Axes, rows: pa.Table, narrow: bool) -> None:
     kinds, channels, areas = (rows[name].to_pylist() for name in ("curve", "channel", "area"))
     curves = np.stack([column.to_numpy() for column in rows.columns[4:]], axis=1)
     ranks = np.arange(1, curves.shape[1] + 1)
@@ -116,9 +117,9 @@ def _draw_layer(panel: Axes, layer: str, rows: pa.Table) -> None:
         if kind in kinds:
             place = kinds.index(kind)
             panel.plot(ranks, curves[place], color=color, linewidth=1.3)
-            text = f"{kind.split()[0]}: {channels[place]} ({areas[place]:.2f})"
-            panel.text(x, 1.02, text, transform=panel.transAxes, color=color, fontsize=6.5, ha=side)
-    panel.set_title(short(layer), loc="left", pad=13, color=INK)
+            word = kind.removesuffix("est area") if narrow else kind.removesuffix(" area")
+            text = f"{word}: {channels[place]} ({areas[place]:.2f})"
+            panel.text(x, 1.02, text, transform=panel.transAxes, color=color, fontsize=6 if narrow else 6.5, ha=side)
     panel.set_ylim(0, 1.02)
     panel.set_xlim(1, max(len(ranks), 2))
     panel.grid(color=RULE, linewidth=0.3)

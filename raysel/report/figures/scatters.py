@@ -43,7 +43,7 @@ def collect(index: Index, x: str, y: str, text: str) -> Points:
 def draw(found: Points) -> Figure:
     x, y = found.table.column_names[2:]
     layers = found.table["layer"].unique().to_pylist()
-    columns = min(8, max(3, round(len(layers) ** 0.5 + 0.5)))
+    columns = min(6, max(3, round(len(layers) ** 0.5 + 0.5)))
     figure, axes = panels(len(layers), columns, 1.75 if columns > 4 else 2.6)
     for panel, layer in zip(axes, layers, strict=True):
         rows = found.table.filter(pc.equal(found.table["layer"], layer))
@@ -53,7 +53,7 @@ def draw(found: Points) -> Figure:
         )
         if found.chance is not None:
             panel.axhline(found.chance, color=SOFT_INK, linewidth=0.8, linestyle="--")
-        panel.set_title(f"{short(layer, 26 if columns < 6 else 18)}", loc="left", fontsize=7.5 if columns < 6 else 6.5)
+        panel.set_title(short(layer, 24), loc="left", fontsize=7.5 if columns < 6 else 6)
         panel.set_xlim(-0.03, 1.03)
         low = min(0.0, float(pc.min(found.table[y]).as_py()))
         panel.set_ylim(low - 0.03, 1.03)

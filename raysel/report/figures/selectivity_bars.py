@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from raysel.report.drawing.style import INK, RULE, SOFT_INK, layer_ticks, panels, runs, ten_steps
+from raysel.report.drawing.style import INK, RULE, SOFT_INK, bar_height, layer_ticks, panels, runs, ten_steps
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, EXCESS, has, require, rows_of_layers, values
 from raysel.store import Index
@@ -80,7 +80,7 @@ def draw(bars: Bars) -> Figure:
     colors = ten_steps(bars.color)
     measures = bars.table["measure"].unique().to_pylist()
     rows = runs(bars.table["layer"].unique().to_pylist(), _MOST_BARS)
-    figure, axes = panels(len(measures) * len(rows), 1, 2.9, legend=1.3)
+    figure, axes = panels(len(measures) * len(rows), 1, bar_height(rows[0]), legend=1.3)
     order = [(measure, layers) for measure in measures for layers in rows]
     for panel, (measure, layers) in zip(axes, order, strict=True):
         shares = _shares(bars.table, measure, layers)
