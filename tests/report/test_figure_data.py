@@ -32,6 +32,12 @@ from tests.store.synthetic import CLASS_NAMES, DEPTH, IMAGES_COUNT, LAYERS, Synt
 
 ABOVE = {"n01": ["beast", "thing"], "n02": ["fruit", "thing"], "n03": ["beast", "thing"], "n04": ["fruit", "thing"]}
 
+THRESHOLDS = (
+    ("color", "color_selectivity", (0.4,)),
+    ("class", "class_selectivity", (0.6, 0.8)),
+    ("excess", "class_excess", (0.6, 0.8)),
+)
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
@@ -93,8 +99,7 @@ def test_the_table_counts_what_is_above_each_threshold(made: Synthetic, index: I
         assert shown["receptive_field"] == f"{layer.size} x {layer.size}"
         assert shown["neurons"] == layer.channels
         assert shown["dead"] == sum(row["dead"] for row in made.rows if row["layer"] == layer.name)
-        for head, column, thresholds in (("color", "color_selectivity", (0.4,)), ("class", "class_selectivity", (0.6, 0.8)),
-                                         ("excess", "class_excess", (0.6, 0.8))):  # fmt: skip
+        for head, column, thresholds in THRESHOLDS:
             known = [row[column] for row in rows_of(made, layer.name, column)]
             assert shown[f"mean_{head}"] == pytest.approx(sum(known) / len(known))
             for threshold in thresholds:
