@@ -56,7 +56,8 @@ def write_report(index: Index, out: Path) -> list[str]:
     try:
         _clear(out)
         with rc_context(RC):
-            shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS]
+            known = (None, *index.neurons.column_names)
+            shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS if exhibit.column in known]
         loader = PackageLoader("raysel.report", ".")
         template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         page = template.get_template("page.html.jinja").render(

@@ -20,7 +20,7 @@ TARGETS = tuple(step / 9 for step in range(10))
 """Color selectivity that the columns aim at."""
 _FARTHEST = 1 / 18
 """A neuron that is farther from its column's target is not shown."""
-_GROUPS = ("First third of the layers", "Second third of the layers", "Last third of the layers")
+_MOST_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ def collect(index: Index) -> ColorRange:
     alpha = values(index, COLOR)
     by_layer = example_layers(index, len(index.layers))
     rows, pictures = [], []
-    for group, layers in zip(_GROUPS, np.array_split(np.array(list(by_layer), dtype=object), 3), strict=True):
-        members = np.concatenate([by_layer[layer] for layer in layers]) if len(layers) else np.zeros(0, np.intp)
+    for layers in np.array_split(np.array(list(by_layer), dtype=object), min(_MOST_GROUPS, len(by_layer))):
+        group = layers[0] if len(layers) == 1 else f"{layers[0]} to {layers[-1]}"
+        members = np.concatenate([by_layer[layer] for layer in layers])
         members = members[~np.isnan(alpha[members])]
         for target in TARGETS if len(members) else ():
             row = int(members[np.argmin(np.abs(alpha[members] - target))])
@@ -66,7 +67,7 @@ def collect(index: Index) -> ColorRange:
 
 def draw(found: ColorRange) -> Figure:
     rows = found.table.to_pylist()
-    groups = [group for group in _GROUPS if any(row["group"] == group for row in rows)]
+    groups = found.table["group"].unique().to_pylist()
     left, step, tile, line = 0.1, 0.985, 0.92, 2.75
     board = Board(len(groups) * line + 0.1)
     for row, (feature, crops) in zip(rows, found.pictures, strict=True):
@@ -79,7 +80,7 @@ def draw(found: ColorRange) -> Figure:
         label = f"{short(row['layer'], 20)}\n:{row['channel']}   {row['receptive_field']}"
         board.text(label, x, y + 0.2 + 2 * tile + 0.07, 5.5, SOFT_INK)
     for place, group in enumerate(groups):
-        board.text(group, left, place * line + 0.1, 8, SOFT_INK)
+        board.text(short(group, 90), left, place * line + 0.1, 8, SOFT_INK)
     return board.figure
 
 

@@ -13,7 +13,7 @@ from raysel.report.drawing.board import Board, crop_grid, feature_tile
 from raysel.report.drawing.style import RULE, SOFT_INK, short
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.choosing import example_layers, neuron_of, size_of
-from raysel.report.figures.layer_values import require, values
+from raysel.report.figures.layer_values import has, require, values
 from raysel.store import Index
 
 NEURONS = 8
@@ -37,7 +37,8 @@ def collect(index: Index) -> FeaturesAndCrops:
     for members in example_layers(index, NEURONS).values():
         row = int(members[np.argmax(np.nan_to_num(sharpness[members], nan=-1.0))])
         neuron = index.neuron(*neuron_of(index, row))
-        pictures.append((feature_tile(neuron), crop_grid(neuron, SIDE, SIDE)))
+        lines = min(SIDE, -(-neuron.row["n"] // SIDE))
+        pictures.append((feature_tile(neuron), crop_grid(neuron, lines, SIDE)))
         rows.append(
             {
                 "layer": neuron.layer,
@@ -47,8 +48,9 @@ def collect(index: Index) -> FeaturesAndCrops:
                 "receptive_field": size_of(index, row),
             }
         )
+    chosen = "The sharpest neuron" if has(index, "sharpness") else "A neuron"
     caption = (
-        f"The sharpest neuron of some layers: its feature, and the crops of its best images in rank order (up to "
+        f"{chosen} of some layers: its feature, and the crops of its best images in rank order (up to "
         f"{SIDE * SIDE}). White in a crop lies outside of the image."
     )
     return FeaturesAndCrops(pa.Table.from_pylist(rows), caption, tuple(pictures))
@@ -56,7 +58,9 @@ def collect(index: Index) -> FeaturesAndCrops:
 
 def draw(found: FeaturesAndCrops) -> Figure:
     rows = found.table.to_pylist()
-    tile, sheet, step, line = 1.15, 3.4, 4.95, 3.85
+    tile, sheet, step = 1.15, 3.4, 4.95
+    highest = max(crops.height / crops.width for _, crops in found.pictures)
+    line = 0.45 + max(tile + 0.6, sheet * highest)
     board = Board(-(-len(rows) // 2) * line + 0.05)
     for place, (row, (feature, crops)) in enumerate(zip(rows, found.pictures, strict=True)):
         x, y = place % 2 * step + 0.1, place // 2 * line + 0.1
@@ -66,8 +70,9 @@ def draw(found: FeaturesAndCrops) -> Figure:
         known = "" if row["sharpness"] is None else f"\nsharpness {row['sharpness']:.2f}"
         text = f"{row['n']} image{'s' * (row['n'] > 1)}\n{row['receptive_field']}{known}"
         board.text(text, x, y + 0.3 + tile, 7, SOFT_INK)
-        board.picture(crops, x + tile + 0.12, y + 0.22, sheet, sheet)
-        board.frame(x + tile + 0.12, y + 0.22, sheet, sheet, RULE, 0.5)
+        height = sheet * crops.height / crops.width
+        board.picture(crops, x + tile + 0.12, y + 0.22, sheet, height)
+        board.frame(x + tile + 0.12, y + 0.22, sheet, height, RULE, 0.5)
     return board.figure
 
 

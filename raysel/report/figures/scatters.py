@@ -49,7 +49,7 @@ def draw(found: Points) -> Figure:
         rows = found.table.filter(pc.equal(found.table["layer"], layer))
         faint = min(0.6, max(0.12, 40 / len(rows)))
         panel.scatter(
-            rows[x].to_numpy(), rows[y].to_numpy(), s=6, color=LOW, alpha=faint, linewidths=0, rasterized=True
+            rows[x].to_numpy(), rows[y].to_numpy(), s=8, color=LOW, alpha=faint, linewidths=0, rasterized=True
         )
         if found.chance is not None:
             panel.axhline(found.chance, color=SOFT_INK, linewidth=0.8, linestyle="--")
@@ -75,5 +75,5 @@ COLOR_AND_CLASS = Exhibit(
     "color-and-class", "Color against class", partial(collect, x=COLOR, y=CLASS, text=_COLOR_CLASS), draw
 )
 GRAY_AND_COLOR = Exhibit(
-    "gray-and-color", "Gray images against Eq. 2", partial(collect, x=COLOR, y=GRAY, text=_GRAY_TEXT), draw
+    "gray-and-color", "Gray images against Eq. 2", partial(collect, x=COLOR, y=GRAY, text=_GRAY_TEXT), draw, column=GRAY
 )
