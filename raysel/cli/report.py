@@ -33,6 +33,8 @@ def report(
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
         raise RayselError(f"a report needs the package {error.name}: pip install 'raysel[report]'") from None
+    if ":/" in str(out):
+        raise RayselError(f"--out {out} is a URI: give a local folder")
     files = write_report(open_index(index), out)
     if as_json:
         print_json({"out": str(out), "files": files})

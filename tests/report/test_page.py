@@ -131,6 +131,7 @@ def test_errors_are_one_line(index: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert "no index in" in _typed(tmp_path / "nowhere", tmp_path / "out").fault
     (tmp_path / "file").write_text("")
     assert "is a file" in _typed(index, tmp_path / "file").fault
+    assert "is a URI" in raysel_here(tmp_path, "report", str(index), "--out", "s3://bucket/report").fault
     assert not (tmp_path / "out").exists()
     for module in [name for name in sys.modules if name.startswith("raysel.report.page")]:
         monkeypatch.delitem(sys.modules, module)

@@ -11,7 +11,7 @@ from wordcloud import WordCloud
 from raysel.report.drawing.style import INK, ORANGE
 
 _DPI = 200
-_MOST_TAGS = 40
+_MOST_TAGS = 30
 _LONGEST_TAG = 24
 
 
@@ -19,7 +19,7 @@ def tag_cloud(shares: Mapping[str, float], size: tuple[float, float], framed: Co
     """The names, as large as their shares, on white; RGB.
 
     Args:
-        shares: name -> share, at least one. The 40 largest are drawn; a long name is cut.
+        shares: name -> share, at least one. The 30 largest are drawn; a long name is cut.
         size: width and height, inches.
         framed: names in an orange frame.
     """
@@ -40,15 +40,15 @@ def tag_cloud(shares: Mapping[str, float], size: tuple[float, float], framed: Co
         prefer_horizontal=1.0,
         relative_scaling=0.4,
         max_font_size=72,
-        min_font_size=9,
-        margin=5,
-        random_state=0,
+        min_font_size=14,
+        margin=10,
+        random_state=0,  # the same cloud each time
         color_func=lambda *_, **__: INK,
     ).generate_from_frequencies(tags)
     picture = cloud.to_image()
     pen = ImageDraw.Draw(picture)
     for (tag, _), font_size, (y, x), _, _ in cloud.layout_:
         if tag in in_frame:
-            left, top, right, bottom = pen.textbbox((x, y), tag, font=ImageFont.truetype(font, font_size))
+            left, top, right, bottom = pen.textbbox((x, y), tag, ImageFont.truetype(font, font_size), "lt")
             pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=ORANGE, width=2)
     return picture
