@@ -114,7 +114,7 @@ def test_curves_are_the_rankings_and_the_extremes_have_the_extreme_areas(made: S
         w = {channel: [entry["w"] for entry in ranking]
              for (name, channel), ranking in made.rankings.items() if name == layer.name}  # fmt: skip
         curves = {kind: [row for row in rows if (row["layer"], row["curve"]) == (layer.name, kind)]
-                  for kind in ("highest area", "lowest area", "example", "10 %", "90 %")}  # fmt: skip
+                  for kind in ("highest area", "lowest area", "example", "10%", "90%")}  # fmt: skip
         assert curves["highest area"][0]["channel"] == max(w, key=lambda channel: sum(w[channel]))
         assert curves["lowest area"][0]["channel"] == min(w, key=lambda channel: sum(w[channel]))
         shown = [row for kind in ("highest area", "lowest area", "example") for row in curves[kind]]
@@ -122,7 +122,7 @@ def test_curves_are_the_rankings_and_the_extremes_have_the_extreme_areas(made: S
         for row in shown:
             assert [row[f"w{rank + 1}"] for rank in range(DEPTH)] == pytest.approx(w[row["channel"]], abs=1e-6)
             assert row["area"] == pytest.approx(sum(w[row["channel"]]) / DEPTH, abs=1e-6)
-        for kind, quantile in (("10 %", 0.1), ("90 %", 0.9)):
+        for kind, quantile in (("10%", 0.1), ("90%", 0.9)):
             expected = np.quantile(np.array(list(w.values())), quantile, axis=0)
             assert [curves[kind][0][f"w{rank + 1}"] for rank in range(DEPTH)] == pytest.approx(
                 expected.tolist(), abs=1e-6

@@ -78,7 +78,7 @@ def draw(found: NameCounts) -> Figure:
         panel.set_title(_GROUPS[group], loc="left", pad=14)
         panel.set_ylim(0, 1)
         panel.set_xlim(-0.6, max(len(layers), 4) - 0.4)
-        panel.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+        panel.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
         layer_ticks(panel, layers)
     handles = [Patch(facecolor=color, edgecolor=SOFT_INK, linewidth=0.3, label=name) for name, color in COLORS.items()]
     figure.legend(handles=handles[::-1], loc="center right", labelspacing=0.25, handlelength=1.4)

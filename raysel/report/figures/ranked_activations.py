@@ -27,7 +27,7 @@ _PALE_BAND = "#e5e7eb"
 class Curves(Findings):
     """`table` has a row per curve: layer, channel (null for a quantile), curve, area, and w of each rank as w1, w2, ...
 
-    `curve` is ``highest area``, ``lowest area``, ``example``, or a quantile over all neurons: ``10 %`` or ``90 %``.
+    `curve` is ``highest area``, ``lowest area``, ``example``, or a quantile over all neurons: ``10%`` or ``90%``.
     """
 
 
@@ -66,7 +66,7 @@ def collect(index: Index) -> Curves:
         ordered = alive[np.argsort(-area[alive], kind="stable")]
         if not len(ordered):
             continue
-        for name, quantile in (("10 %", 0.1), ("90 %", 0.9)):
+        for name, quantile in (("10%", 0.1), ("90%", 0.9)):
             band = np.quantile(curves[alive], quantile, axis=0).astype(np.float32)
             found.append((layer, None, name, float(band.mean()), band))
         between = ordered[1:-1]
@@ -85,7 +85,7 @@ def collect(index: Index) -> Curves:
     caption = (
         f"Relative activation of the first {ranks.shape[1]} images of neurons, by rank; 0 where a ranking has ended. "
         "Vermilion and blue: the neurons with the highest and the lowest area under the curve, by channel, with the "
-        f"area in parentheses. Gray: up to {lines} examples between them for each layer; band: 10 % to 90 % of the "
+        f"area in parentheses. Gray: up to {lines} examples between them for each layer; band: 10% to 90% of the "
         "layer's neurons that are not dead."
     )
     return Curves(pa.table(columns), caption)
@@ -109,7 +109,7 @@ def _draw_layer(panel: Axes, rows: pa.Table, narrow: bool) -> None:
     kinds, channels, areas = (rows[name].to_pylist() for name in ("curve", "channel", "area"))
     curves = np.stack([column.to_numpy() for column in rows.columns[4:]], axis=1)
     ranks = np.arange(1, curves.shape[1] + 1)
-    panel.fill_between(ranks, curves[kinds.index("10 %")], curves[kinds.index("90 %")], color=_PALE_BAND, linewidth=0)
+    panel.fill_between(ranks, curves[kinds.index("10%")], curves[kinds.index("90%")], color=_PALE_BAND, linewidth=0)
     for kind, curve in zip(kinds, curves, strict=True):
         if kind == "example":
             panel.plot(ranks, curve, color=SOFT_INK, alpha=0.22, linewidth=0.5, rasterized=True)

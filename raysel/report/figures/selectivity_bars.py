@@ -113,7 +113,7 @@ def _draw_row(panel: Axes, shares: NDArray[np.float64], layers: list[str], color
     panel.bar(places, shares[:, -1], 0.78, bottom, color="white", edgecolor=RULE, hatch="////", linewidth=0.3)
     panel.set_ylim(0, 1)
     panel.set_xlim(-0.6, max(len(layers), 4) - 0.4)
-    panel.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    panel.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     panel.set_ylabel("neurons", color=INK)
     panel.tick_params(axis="x", colors=SOFT_INK)
     layer_ticks(panel, layers)
