@@ -58,8 +58,8 @@ def collect(index: Index) -> Hues:
         f"Filled: hue of the {len(hues):,} neurons with color selectivity above {MIN_COLOR}, as shares of them. Line: "
         f"hues of the data set, estimated from {len(images):,} of its images. Each image counts once, by the crop that "
         f"a neuron of {layer} saw, the layer with the largest receptive field, and in it each pixel by its chroma. "
-        "Images that are among the best of no neuron of this layer are missing, so the line is an estimate. Hue is the angle "
-        "in the opponent space of Eq. 2: 0 is red against green, 90 is yellow against blue."
+        "Images that are among the best of no neuron of this layer are missing, so the line is an estimate. Hue is the "
+        "angle in the opponent space of Eq. 2: 0 is red against green, 90 is yellow against blue."
     )
     return Hues(table, caption)
 
