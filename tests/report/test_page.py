@@ -13,7 +13,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import csv
 
+import raysel
 from raysel.report.figures import EXHIBITS
 from tests.store.synthetic import Layer, build
 from tests.typed import Ended, raysel_here
@@ -93,6 +95,16 @@ def test_no_picture_is_blank(out: Path) -> None:
         assert path.with_suffix(".csv").stat().st_size > 20
         outside = [value for element in drawing.iter() for key, value in element.attrib.items() if key.endswith("href")]
         assert all(value.startswith(("#", "data:")) for value in outside), path.name
+
+
+def test_csv_files_hold_the_data(out: Path, index: Path) -> None:
+    opened = raysel.open(index)
+    for exhibit in EXHIBITS:
+        path = out / f"{exhibit.name}.csv"
+        if path.exists():
+            table = exhibit.collect(opened).table
+            options = csv.ConvertOptions(column_types=table.schema, strings_can_be_null=True, null_values=[""])
+            assert csv.read_csv(path, convert_options=options).to_pylist() == table.to_pylist(), exhibit.name
 
 
 def test_every_figure_is_on_the_page_or_says_why_not(out: Path) -> None:

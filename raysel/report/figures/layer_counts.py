@@ -26,7 +26,7 @@ def collect(index: Index) -> Findings:
     rows = [
         {
             "layer": layer,
-            "receptive_field": _receptive_field(index, int(rows[0])) if layer in layers else "",
+            "receptive_field": _receptive_field(index, int(rows[0])) if layer in layers else None,
             "neurons": len(rows),
             "dead": int(np.count_nonzero(dead[rows])),
             **_counts({measure: column[rows] for measure, column in measured.items()}),
