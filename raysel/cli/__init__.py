@@ -28,6 +28,10 @@ input. A receptive field of stride 0 is the whole input. Without --weights the n
 fields do not depend on them.""",
     "find": "List neurons of an index by what they are selective to.",
     "show": "Show one neuron: its numbers, its classes and a picture.",
+    "report": """Draw the paper's figures for an index, on one page.
+
+Writes index.html, which needs no other file and no connection, and each figure as PNG, as SVG and its data as CSV.
+Needs pip install 'raysel[report]'.""",
     "verify": """Check an index, and run its network again over a sample.
 
 Compares sizes and checksums of the index's files with its manifest. Then runs the network over the first images of

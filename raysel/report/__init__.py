@@ -1,6 +1,7 @@
-"""Pictures made from an index: the neuron features of every layer (the paper's Fig. 3), and one neuron with its crops.
+"""Pictures made from an index: features of every layer, one neuron with its crops, and the report with all figures.
 
-They read an index through `raysel.store`, and are drawn with Pillow and its built-in font.
+They read an index through `raysel.store`. The first two are drawn with Pillow and its built-in font. The report
+(`raysel.report.page`) needs the packages of ``raysel[report]`` and is imported by its users only.
 """
 
 from raysel.report.features import draw_features

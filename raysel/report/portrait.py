@@ -66,7 +66,7 @@ def draw_portrait(neuron: Neuron) -> Image.Image:
         x, y = left + column * (grid.cell + GAP), top + row * (grid.cell + GAP)
         # Crops that reach outside of their image end in white: the frame shows the cell.
         pen.rectangle((x - 1, y - 1, x + grid.cell, y + grid.cell), FRAME)
-        cell = _fitted(crop, grid.cell)
+        cell = fitted(crop, grid.cell)
         canvas.paste(cell, (x + (grid.cell - cell.width) // 2, y + (grid.cell - cell.height) // 2))
     return canvas
 
@@ -115,7 +115,7 @@ def _enlarged(picture: Image.Image) -> Image.Image:
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def _fitted(crop: Image.Image, side: int) -> Image.Image:
+def fitted(crop: Image.Image, side: int) -> Image.Image:
     """The crop scaled to a cell: smoothed, but with square pixels where it is enlarged twice or more."""
     scale = side / max(crop.size)
     size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))

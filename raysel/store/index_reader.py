@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from raysel.errors import RayselError
 from raysel.files import Folder
+from raysel.images import imagenet1k
 from raysel.store.filtering import CLASS, COLOR, Direction, Range, find_neurons, unknown
 from raysel.store.manifest import Manifest, read_manifest
 from raysel.store.neuron import Neuron
@@ -74,6 +75,11 @@ class Index:
         """Label -> readable name, where one is known."""
         pairs = zip(self.classes["label"].to_pylist(), self.classes["name"].to_pylist(), strict=True)
         return {label: name for label, name in pairs if name}
+
+    def concept_name(self, concept: str) -> str:
+        """Readable name of one of the `hypernyms` of a class: WordNet's, or the id where a hierarchy has no names."""
+        hierarchy = imagenet1k().hierarchy
+        return hierarchy.name(concept) if concept in hierarchy.parents else concept
 
     @property
     def quarantine(self) -> pa.Table:

@@ -32,6 +32,11 @@ class TableReader:
         with self._opened() as parquet:
             return parquet.read(columns=columns)
 
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of the whole table, a bounded number of rows at a time."""
+        with self._opened() as parquet:
+            yield from parquet.iter_batches(columns=columns)
+
     def where(self, **wanted: Any) -> pa.Table:
         """The rows in which each of the given columns has the given value, or one of a list of values."""
         values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}

@@ -13,7 +13,7 @@ from tests.store.synthetic import Layer, build
 
 def test_each_layer_has_a_row_with_its_clearest_features(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(features, "MIN_IMAGES", 8)
-    made = build(tmp_path, (Layer("stem", 12, 8, 2), Layer("next", 6, 24, 4)))
+    made = build(tmp_path, (Layer("stem", 12, 8, 2), Layer("next", 12, 24, 4)))
     picture = np.asarray(draw_features(raysel.open(tmp_path), per_layer=3), float)
     assert picture.shape == (6 + 2 * 100, 6 + 3 * 78, 3)
     for line, layer in enumerate(("stem", "next")):

@@ -47,6 +47,8 @@ class Layer:
     channels: int
     size: int
     stride: int
+    dead: bool = False
+    """No image activates any of its neurons."""
 
 
 LAYERS = (Layer("stem", 70, 7, 2), Layer("features.3.squeeze", 12, 27, 4), Layer("features.10", 40, 48, 8))
@@ -108,7 +110,7 @@ def _neuron(
     made: Synthetic, rng: np.random.Generator, depth: int, layer: Layer, channel: int, labels: list[str | None]
 ) -> None:
     address = (layer.name, channel)
-    dead = channel % 11 == 5
+    dead = layer.dead or channel % 11 == 5
     row: dict[str, Any] = {
         **dict.fromkeys(neurons_schema().names),
         "layer": layer.name,
