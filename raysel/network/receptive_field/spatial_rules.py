@@ -21,7 +21,7 @@ def window(operation: Operation, field: TensorReceptiveField, before: Shape, aft
     if mode == "circular":
         return None
     kernel = pair(operation.arguments["kernel_size"])
-    stride = pair(operation.setting("stride", kernel) or kernel)
+    stride = pair(operation.setting("stride", 1 if operation.name == "conv2d" else kernel) or kernel)
     dilation = pair(operation.setting("dilation", 1))
     padding = operation.setting("padding", 0)
     if isinstance(padding, str):

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from raysel.network.graph.tracing import trace
+from raysel.network.graph.exporting import trace_by_export
+from raysel.network.graph.tracing import Traced, trace
 from raysel.network.receptive_field.propagation import TensorReceptiveFields
 from raysel.neurons import ReceptiveField
 from tests.network.receptive_field.gradient import Probe, assert_seen, positive, shown
@@ -67,9 +68,11 @@ class SpaceToDepth(nn.Module):
         return space_to_depth(x, 3)
 
 
-def field_of(module: nn.Module, size: tuple[int, int] = SIZE) -> ReceptiveField:
+def field_of(
+    module: nn.Module, size: tuple[int, int] = SIZE, tracer: Callable[[nn.Module, tuple[int, int]], Traced] = trace
+) -> ReceptiveField:
     """The field of the module's output."""
-    traced = trace(module, size)
+    traced = tracer(module, size)
     (output,) = (node for node in traced.module.graph.nodes if node.op == "output")
     return TensorReceptiveFields(traced, size).receptive_field(output.all_input_nodes[0])
 
@@ -111,6 +114,32 @@ def test_exact(name: str) -> None:
     field = field_of(module)
     assert field.exact
     assert_seen(Probe(positive(module) if name != "dilated pooling" else _as_mean(), SIZE), "out", field)
+
+
+class Defaults(nn.Module):
+    """A function that is called with its default stride."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], weighted: bool) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.rand(8, 8, 3, 3)) if weighted else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x, 3 if self.weight is None else self.weight)
+
+
+@pytest.mark.parametrize("tracer", [trace, trace_by_export])
+@pytest.mark.parametrize(
+    ("function", "stride"),
+    [(functional.conv2d, 1), (functional.conv_transpose2d, 1), (functional.avg_pool2d, 3)],
+)
+def test_default_strides(function: Callable[..., torch.Tensor], stride: int, tracer: Callable[..., Traced]) -> None:
+    """That of a convolution is 1, that of a pooling its kernel size."""
+    module = Then(Defaults(function, weighted=function is not functional.avg_pool2d))
+    field = field_of(module, tracer=tracer)
+    assert field.rows.stride == field.columns.stride == 2 * stride
+    assert field.exact
+    assert_seen(Probe(positive(module), SIZE), "out", field)
 
 
 def _as_mean() -> nn.Module:
