@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final, TypeVar, get_args
@@ -59,6 +59,15 @@ def map_paths(config: Config, change: Callable[[str], str]) -> Config:
     paths = {name: change(value) for name, value in marked(config, PATH).items() if value}
     inner = {name: map_paths(value, change) for name, value in vars(config).items() if is_dataclass(value)}
     return replace(config, **paths, **inner)  # type: ignore[type-var]
+
+
+def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The configuration with other values of some options: ``{"out": "index", "scan": {"seed": 3}}``."""
+    values = {
+        name: replace(getattr(config, name), **value) if is_dataclass(getattr(config, name)) else value
+        for name, value in changes.items()
+    }
+    return replace(config, **values)  # type: ignore[type-var]
 
 
 def tables(config: type, name: str = "") -> dict[str, type]:

@@ -17,6 +17,11 @@ _COMMANDS = {
 
 Runs the network once over all images, on Ray, and writes for each neuron its best images, the crops that it saw in
 them, its feature and its selectivity. The same command again computes nothing that is already there.""",
+    "derive": """Make an index again with other options, from its rankings.
+
+Computes features and indexes anew without a scan, in seconds, and gives what raysel index with these options would
+give. Options that are not given stay as they were. Only the images are read again; the network is not needed, unless
+--receptive-field effective is new.""",
     "plan": """List the images of a source before a run.
 
 Reads tar headers, Parquet footers and folder trees in parallel on Ray, but no image. A source that did not change is
@@ -44,6 +49,8 @@ EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray: about two mi
 computes nothing.""",
     "config": "Print an example of a configuration file, or check one.",
 }
+_ELSEWHERE = {"derive": "index"}
+"""Command -> its module, if that does not have its name."""
 _INTERRUPTED = 130
 
 
@@ -65,7 +72,9 @@ app = App(
     result_action="return_value",
 )
 for place, (name, text) in enumerate(_COMMANDS.items()):
-    app.command(f"raysel.cli.{name}:{name}", name=name, help=text, help_format="markdown", sort_key=place)
+    app.command(
+        f"raysel.cli.{_ELSEWHERE.get(name, name)}:{name}", name=name, help=text, help_format="markdown", sort_key=place
+    )
 bench = App(name="bench", help="Measure this machine.", help_format="markdown")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
 app.command(bench)

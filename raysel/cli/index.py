@@ -1,4 +1,4 @@
-"""``raysel index``: from a network and images to an index."""
+"""``raysel index``: from a network and images to an index. ``raysel derive``: again, from the rankings of an index."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsJson
-from raysel.cli.options import RunOptions
+from raysel.cli.arguments import AsJson, IndexPlace
+from raysel.cli.options import ClusterOptions, DeriveOptions, LabelOptions, RunOptions
 from raysel.cli.toml import run_config
 from raysel.errors import RayselError
 
 if TYPE_CHECKING:
-    from raysel.pipeline.run import Outcome
+    from raysel.pipeline.publish import Outcome
 
 
 def index(
@@ -36,12 +36,46 @@ def index(
     if missing := [option for option, value in needed.items() if not value]:
         raise RayselError(f"nothing to index without {', '.join(missing)}: see raysel index --help")
     if verbose:
-        os.environ["RAY_BACKEND_LOG_LEVEL"] = "info"  # Ray reads it when it is imported
+        _show_ray()
     from raysel.pipeline.progress import Reporter
     from raysel.pipeline.run import index as run_index
 
     reporter = Reporter()
     outcome = run_index(run, reporter, verbose=verbose)
+    print_outcome(outcome, as_json, reporter.seconds)
+
+
+def derive(
+    index: IndexPlace,
+    /,
+    options: DeriveOptions = None,
+    labels: LabelOptions = None,
+    cluster: ClusterOptions = None,
+    *,
+    out: Annotated[str | None, Parameter(metavar="PATH")] = None,
+    replace: bool = False,
+    images: Annotated[str | None, Parameter(metavar="PATH")] = None,
+    as_json: AsJson = False,
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"))] = False,
+) -> None:
+    """Derive again.
+
+    Args:
+        out: Path or URI of the new index. By default INDEX itself, which then needs --replace.
+        replace: Replace the index that is there.
+        images: Where the images are now, if they were moved.
+        verbose: Show Ray's own messages, too.
+    """
+    from raysel.pipeline.derive.again import derive_again
+    from raysel.pipeline.progress import Reporter
+
+    if verbose:
+        _show_ray()
+    changes = {"replace": replace, "derive": options or {}, "source": labels or {}, "cluster": cluster or {}}
+    if out:
+        changes["out"] = out
+    reporter = Reporter()
+    outcome = derive_again(index, changes, reporter, images=images, verbose=verbose)
     print_outcome(outcome, as_json, reporter.seconds)
 
 
@@ -81,3 +115,8 @@ def print_outcome(outcome: Outcome, as_json: bool, seconds_now: dict[str, float]
         + (f", {rate:,.0f} images/s" if outcome.computed and rate else "")
         + f": {outcome.index}"
     )
+
+
+def _show_ray() -> None:
+    """Let Ray's C++ core say what it does. Call this before Ray is imported."""
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "info"

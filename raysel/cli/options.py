@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, get_type
 from cyclopts import Group, Parameter, Token
 
 from raysel.cli.toml import preprocessing_file
-from raysel.config import ClusterConfig, NetworkConfig, Preprocessing, RunConfig, SourceConfig
+from raysel.config import ClusterConfig, DeriveConfig, NetworkConfig, Preprocessing, RunConfig, SourceConfig
 from raysel.errors import RayselError
 from raysel.marks import PATH, Option, options
 
@@ -42,16 +42,18 @@ _SPELLED_OTHERWISE = {
     "layers": Parameter(metavar="GLOB"),
     "network_args": Parameter(metavar="JSON", converter=json_object),
     "preprocessing": Parameter(metavar="FILE", converter=_preprocessing),
+    "class_threshold": Parameter(alias="--th"),
     "snapshot_every_s": Parameter(alias="--snapshot-every"),
 }
 
 
-def options_of(config: type, only: Collection[str] | None = None) -> Any:
+def options_of(config: type, only: Collection[str] | None = None, *, defaults: bool = True) -> Any:
     """The options of a configuration class for a command's signature.
 
     Args:
         config: a dataclass of `raysel.config`. Each dataclass in it becomes a group of options.
         only: the options to take; all by default.
+        defaults: whether the help shows what an option is if it is not given.
 
     Returns:
         A type whose value is a dictionary of the options that were typed: ``{"out": "index", "scan": {"seed": 3}}``.
@@ -62,7 +64,7 @@ def options_of(config: type, only: Collection[str] | None = None) -> Any:
         if only is None or name in only:
             spelling = _SPELLED_OTHERWISE.get(name, Parameter())
             kind = Any if spelling.converter else hints[name]  # for cyclopts, Any is one word
-            taken[name] = Annotated[kind, _parameter(option), spelling]
+            taken[name] = Annotated[kind, _parameter(option, defaults), spelling]
     for place, (name, hint) in enumerate(hints.items()):
         if is_dataclass(hint):
             group = Group(name.capitalize(), sort_key=place)
@@ -70,9 +72,9 @@ def options_of(config: type, only: Collection[str] | None = None) -> Any:
     return Annotated[TypedDict(config.__name__, taken, total=False), Parameter(name="*")]  # type: ignore[operator]
 
 
-def _parameter(option: Option) -> Parameter:
+def _parameter(option: Option, defaults: bool) -> Parameter:
     default = " ".join(option.default) if isinstance(option.default, tuple) else option.default
-    shown = not isinstance(default, bool) and default not in (None, "", {})
+    shown = defaults and not isinstance(default, bool) and default not in (None, "", {})
     metavar = "PATH" if PATH in option.marks else None
     return Parameter(help=option.text, show_default=str(default) if shown else False, metavar=metavar)
 
@@ -82,8 +84,14 @@ if TYPE_CHECKING:
     NetworkOptions: TypeAlias = dict[str, Any] | None
     SourceOptions: TypeAlias = dict[str, Any] | None
     ClusterOptions: TypeAlias = dict[str, Any] | None
+    DeriveOptions: TypeAlias = dict[str, Any] | None
+    LabelOptions: TypeAlias = dict[str, Any] | None
 else:
     RunOptions = options_of(RunConfig)
     NetworkOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"network"})
     SourceOptions = options_of(SourceConfig, {"kind", "uri_column", "label_column", "shards"})
     ClusterOptions = options_of(ClusterConfig)
+    DeriveOptions = options_of(DeriveConfig, defaults=False)
+    LabelOptions = options_of(
+        SourceConfig, {"labels", "label_column", "label_key", "label_map", "classes"}, defaults=False
+    )

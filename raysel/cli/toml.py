@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from raysel.config import Preprocessing, RunConfig
 from raysel.errors import RayselError, did_you_mean
-from raysel.marks import options, tables
+from raysel.marks import options, tables, with_changes
 
 T = TypeVar("T")
 
@@ -34,12 +34,7 @@ def run_config(typed: dict[str, Any], file: Path | None) -> RunConfig:
     Raises:
         RayselError: the file cannot be read, an option in it is unknown or has a wrong value.
     """
-    config = _validated(RunConfig, _toml(file), file) if file else RunConfig()
-    changes = {
-        name: replace(getattr(config, name), **value) if isinstance(value, dict) else value
-        for name, value in typed.items()
-    }
-    return replace(config, **changes)
+    return with_changes(_validated(RunConfig, _toml(file), file) if file else RunConfig(), typed)
 
 
 def preprocessing_file(file: Path) -> Preprocessing:

@@ -14,7 +14,7 @@ from raysel.images.labels.label_tables import read_labels
 from raysel.images.slices import Slice, slices
 from raysel.images.sources.opening import open_source
 from raysel.images.sources.shard_files import select_shards
-from raysel.images.sources.source import Shard, Source, Walked
+from raysel.images.sources.source import MovedSource, Shard, Source, Walked
 from raysel.images.subset import subset
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Decoded",
     "Hierarchy",
     "ImagesList",
+    "MovedSource",
     "Placement",
     "Shard",
     "Slice",

@@ -2,6 +2,7 @@
 
 from raysel.neurons.crops import CropCutter, Crops
 from raysel.neurons.feature import NeuronFeature, neuron_feature
+from raysel.neurons.field_data import field_data, field_of
 from raysel.neurons.keys import MAX_IMAGES, activations_of, candidate_keys
 from raysel.neurons.merging import fold_into, keep_top, merge, select
 from raysel.neurons.pictures import contact_sheet, encode_sheet, feature_png, sheet_boxes
@@ -24,6 +25,8 @@ __all__ = [
     "contact_sheet",
     "encode_sheet",
     "feature_png",
+    "field_data",
+    "field_of",
     "first_neurons",
     "fold_into",
     "keep_top",

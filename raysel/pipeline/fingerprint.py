@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from raysel.config import RunConfig
 from raysel.images import DECODER, ImagesList
 from raysel.marks import Enters, marked
-from raysel.network import Network
 from raysel.neurons import Tap
 from raysel.pipeline.scan.layout import forward_batch
 from raysel.selectivity import Concepts, plugin_versions
+
+if TYPE_CHECKING:  # an index is derived again without torch
+    from raysel.network import Network
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
@@ -57,6 +59,13 @@ class Fingerprints:
             images=images.digest,
             **_values(config, Enters.SCAN),
         )
+        return cls.over(scan, config, images, classes, concepts)
+
+    @classmethod
+    def over(
+        cls, scan: str, config: RunConfig, images: ImagesList, classes: pa.Table, concepts: Concepts
+    ) -> Fingerprints:
+        """For an index over the scan with the fingerprint `scan`; the rest as in `of`."""
         above = {**asdict(concepts), "cut": sorted(concepts.cut or ())}
         labels = {"of_images": _labels_digest(images), "classes": classes.to_pylist(), "concepts": above}
         parts = {"derive": _values(config, Enters.INDEX), "plugins": plugin_versions()}

@@ -1,32 +1,108 @@
-"""The tables of an index from a finished run, and last of all its manifest."""
+"""From the final state of a scan to a published index: derive, the tables, and last of all the manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from raysel.config import RunConfig
 from raysel.errors import RayselError
+from raysel.files import Folder
 from raysel.images import ImagesList
 from raysel.neurons import Rankings, Tap, first_neurons
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.chunk import Labels
-from raysel.pipeline.derive.stage import Derived
-from raysel.pipeline.record import build_manifest
+from raysel.pipeline.derive.crop_fields import with_crop_fields
+from raysel.pipeline.derive.stage import Derived, derive
+from raysel.pipeline.fingerprint import Fingerprints
+from raysel.pipeline.progress import Reporter
+from raysel.pipeline.record import build_manifest, differences
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import (
+    LOCK_NAME,
+    MANIFEST_NAME,
     QUARANTINE,
+    RUNS_PREFIX,
     Index,
     Manifest,
+    RunLock,
+    locked,
     publish,
     published_manifest,
+    read_manifest,
     remove_progress,
     remove_unreferenced,
 )
 
 _NEURONS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a run."""
+
+    index: str
+    """Path or URI of the index, without secrets."""
+    manifest: Manifest
+    computed: bool
+    """False if this very index had been published before."""
+
+
+def writable_folder(out: str) -> Folder:
+    """The folder of the index. A local one is not made yet.
+
+    Raises:
+        RayselError: it cannot be made or written to.
+    """
+    if not out:
+        raise RayselError("no folder for the index: give --out")
+    folder = Folder.at(out)
+    if not folder.local:
+        return folder.require_writable()
+    existing = Path(folder.path)
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RayselError(f"cannot write an index to {folder.shown}: {existing} is not a folder; give another --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RayselError(f"cannot write an index to {folder.shown}: no permission in {existing}; give another --out")
+    return folder
+
+
+def publish_once(
+    folder: Folder,
+    config: RunConfig,
+    fingerprints: Fingerprints,
+    reporter: Reporter,
+    compute: Callable[[RunLock], Manifest],
+) -> Outcome:
+    """The index asked for: as it is published already, or as `compute` publishes it under the lock.
+
+    Raises:
+        RayselError: the folder holds another index and ``--replace`` was not given, or another run is alive.
+    """
+    published = _published(folder, config, fingerprints)
+    if published is None:
+        with locked(folder, reporter.say) as lock:
+            published = _published(folder, config, fingerprints)  # by the run that held the lock meanwhile
+            if published is None:
+                return Outcome(folder.shown, compute(lock), computed=True)
+    _remove_left(folder, fingerprints, reporter)
+    return Outcome(folder.shown, published, computed=False)
+
+
+def derive_and_publish(run: Run, state: RunningState) -> Manifest:
+    """Derive from the final state of a scan, and publish the index."""
+    run.lock.confirm()
+    derived = derive(run, state, with_crop_fields(run, state))
+    with run.reporter.stage("publish", "files"):
+        return publish_index(run, state, derived)
 
 
 def publish_index(run: Run, state: RunningState, derived: Derived) -> Manifest:
@@ -54,11 +130,14 @@ def publish_index(run: Run, state: RunningState, derived: Derived) -> Manifest:
 
 def published_state(run: Run) -> RunningState | None:
     """The final state of the scan of the index that the run replaces; None if there is none, or of another scan."""
-    folder, taps = run.folder, run.network.taps
-    manifest = published_manifest(folder)
+    manifest = published_manifest(run.folder)
     if manifest is None or manifest.scan_fingerprint != run.fingerprints.scan:
         return None
-    index = Index(folder, manifest)
+    return state_of(Index(run.folder, manifest), run.network.taps, run.config.scan.rank_depth)
+
+
+def state_of(index: Index, taps: Sequence[Tap], depth: int) -> RunningState:
+    """The final state of the scan of an index, whose rankings keep `depth` entries."""
     rows = index.rankings(["layer", "channel", "rank", "image", "activation", "row", "column"])
     first = dict(zip((tap.layer for tap in taps), first_neurons(taps), strict=False))
     columns = {tap.layer: tap.map_size[1] for tap in taps}
@@ -68,7 +147,7 @@ def published_state(run: Run) -> RunningState | None:
     position = rows["row"].to_numpy() * np.array([columns[name] for name in names])[of_row] + rows["column"].to_numpy()
     rankings = Rankings.from_entries(
         first_neurons(taps)[-1],
-        run.config.scan.rank_depth,
+        depth,
         neuron,
         rows["rank"].to_numpy(),
         rows["activation"].to_numpy(),
@@ -76,7 +155,7 @@ def published_state(run: Run) -> RunningState | None:
         position,
     )
     faults = {row["image"]: row["reason"] for row in index.quarantine.to_pylist() if row["image"] is not None}
-    covered = np.ones(len(run.images.images), bool)
+    covered = np.ones(index.manifest.counts.images, bool)
     covered[list(faults)] = False
     return RunningState(rankings, covered, faults)
 
@@ -124,3 +203,31 @@ def quarantined(images: ImagesList, faults: dict[int, str]) -> pa.Table:
     nowhere = pa.nulls(len(images.faults), pa.int64())
     unlisted = pa.table([nowhere, *(images.faults[name] for name in ("key", "shard", "reason"))], schema=QUARANTINE)
     return pa.concat_tables([unused, unlisted])
+
+
+def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) -> Manifest | None:
+    """The index in the folder, if it is the one asked for.
+
+    Raises:
+        RayselError: it is another one, and ``--replace`` was not given.
+    """
+    if not folder.exists(MANIFEST_NAME):
+        return None
+    manifest = published_manifest(folder) if config.replace else read_manifest(folder)
+    if manifest is not None and manifest.index_fingerprint == fingerprints.index:
+        return manifest
+    if manifest is None or config.replace:
+        return None
+    what = differences(manifest, config) or "the images, the weights, raysel or an own index changed since"
+    raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
+
+
+def _remove_left(folder: Folder, fingerprints: Fingerprints, reporter: Reporter) -> None:
+    """Remove what a run left that was killed right after it had published this index.
+
+    Nothing is removed while another run is alive, and nothing that runs with other settings have begun.
+    """
+    names = (fingerprints.scan, fingerprints.index)
+    if folder.exists(LOCK_NAME) or any(folder.list(f"{RUNS_PREFIX}/{name}") for name in names):
+        with suppress(RayselError, OSError), locked(folder, reporter.say):
+            remove_progress(folder, *names)

@@ -9,14 +9,15 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from raysel.config import RunConfig
+from raysel.config import Preprocessing, RunConfig
+from raysel.errors import RayselError
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.images import DECODER, Source
 from raysel.marks import Enters, map_paths, options
-from raysel.network import Network
-from raysel.neurons import Tap
-from raysel.pipeline.context import Run
+from raysel.neurons import Tap, field_data, field_of
+from raysel.pipeline.context import NetworkFacts, Run
 from raysel.pipeline.derive.stage import Derived
 from raysel.pipeline.fingerprint import tap_record
 from raysel.pipeline.scan.layout import forward_batch
@@ -68,13 +69,48 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
     )
 
 
-def _taps(network: Network, cut: tuple[Tap, ...], kind: str) -> dict[str, Any]:
-    """Each tap with its theoretical receptive field, and the local or effective one if crops were cut to that."""
+def _taps(network: NetworkFacts, cut: tuple[Tap, ...], kind: str) -> dict[str, Any]:
+    """Each tap with its theoretical receptive field, and the local or effective one if crops were cut to that.
+
+    ``fields`` has all that `recorded_network` needs.
+    """
     records = {tap.layer: tap_record(tap) | tap.receptive_field.record() for tap in network.taps}
+    effective = network.effective or (tuple(tap.receptive_field for tap in cut) if kind == "effective" else None)
+    for number, tap in enumerate(network.taps):
+        fields = {"theoretical": tap.receptive_field, "local": tap.local, "effective": effective and effective[number]}
+        data = {name: field_data(field) for name, field in fields.items() if field}
+        records[tap.layer] |= {"depth": tap.depth, "fields": data}
     for before, tap in zip(network.taps, cut, strict=True):
         if tap is not before:
             records[tap.layer]["effective" if kind == "effective" else "local"] = tap.receptive_field.record()
     return records
+
+
+def recorded_network(manifest: Manifest) -> NetworkFacts:
+    """The network of an index, as its manifest has it."""
+    record, taps = manifest.network, []
+    for layer, tap in record.taps.items():
+        local = tap["fields"].get("local")
+        field = field_of(tap["fields"]["theoretical"])
+        reading = tap["reading"], tap["depth"], field_of(local) if local else None
+        taps.append(Tap(layer, tap["channels"], tuple(tap["map"]), field, *reading))
+    fields = [tap["fields"] for tap in record.taps.values()]
+    effective = tuple(field_of(each["effective"]) for each in fields) if "effective" in fields[0] else None
+    preprocessing = TypeAdapter(Preprocessing).validate_python(record.preprocessing)
+    return NetworkFacts(record.name, record.weights, preprocessing, tuple(taps), effective)
+
+
+def recorded_config(manifest: Manifest) -> RunConfig:
+    """The configuration of an index, as its manifest has it: without `out` and the cluster, and without secrets.
+
+    Raises:
+        RayselError: it has options that this raysel does not know.
+    """
+    try:
+        return TypeAdapter(RunConfig).validate_python({stage: manifest.config[stage] for stage in _STAGES})
+    except (KeyError, ValidationError) as error:
+        made_by = manifest.software.get("raysel", "another version")
+        raise RayselError(f"the index has options of raysel {made_by}: index again with this raysel") from error
 
 
 def plain(config: RunConfig, source: Source) -> dict[str, Any]:

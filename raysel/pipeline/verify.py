@@ -11,15 +11,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from raysel.config import NetworkConfig, SourceConfig
+from raysel.config import NetworkConfig
 from raysel.errors import BadImageError, RayselError
 from raysel.files import Folder
-from raysel.images import decode, open_source
+from raysel.images import decode
 from raysel.network import Network, load
 from raysel.neurons import first_neurons
 from raysel.pipeline.scan.extractor import extract_activations
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
-from raysel.store import RANKINGS, Index, Manifest, check_files, open_index
+from raysel.store import RANKINGS, Index, Manifest, check_files, open_index, recorded_source
 
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-6
@@ -157,8 +157,7 @@ def _pixels(
     index: Index, network: Network, ids: NDArray[np.int64], images: str | None
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """The images `ids` as the network sees them, and row -> problem of those that cannot be read."""
-    options = TypeAdapter(SourceConfig).validate_python(index.manifest.config["source"])
-    source = open_source(images or options.images, index.manifest.source.kind, options.uri_column, options.label_column)
+    source = recorded_source(index.manifest, images)
     rows = index.images.take(ids)
     shards = index.shards["name"].take(rows["shard"]).to_pylist()
     pixels = np.zeros((len(ids), *network.preprocessing.input_size, 3), np.uint8)

@@ -36,7 +36,7 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import get_snapshot, put_snapshot
-from raysel.store.source_crops import SourceCrop
+from raysel.store.source_crops import SourceCrop, recorded_source
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "published_manifest",
     "put_snapshot",
     "read_manifest",
+    "recorded_source",
     "remove_progress",
     "remove_unreferenced",
     "sheet_row",

@@ -22,12 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from raysel.errors import RayselError
 from raysel.files import Folder
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Format of the files that this code reads and writes.
 
 2: `Counts.passed_over` became `Counts.skipped`.
 3: the neurons table has the columns `rf_height`, `rf_width`, `rf_stride_x`, `rf_offset_x` and `rf_reason`.
 4: the neurons table has the columns of the color names, of the concepts and of sharpness.
+5: the taps have their receptive fields in full, so that an index is derived again without its network.
 """
 
 MANIFEST_NAME = "manifest.json"

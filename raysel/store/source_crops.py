@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 
 from raysel.config import Preprocessing, SourceConfig
 from raysel.errors import BadImageError, RayselError
-from raysel.images import decode, open_source
+from raysel.images import MovedSource, Source, decode, open_source
 
 if TYPE_CHECKING:
     from raysel.store.index_reader import Index
+    from raysel.store.manifest import Manifest
 
 _UNCHANGED = Preprocessing(resize=None, crop=None)
 
@@ -34,6 +35,17 @@ class SourceCrop:
     """The original's pixels that `box` touches, RGB: smaller than the box where that reaches outside."""
 
 
+def recorded_source(manifest: Manifest, images: str | None = None) -> Source:
+    """The source of an index. `images`: where its images are now, if they were moved.
+
+    Raises:
+        RayselError: it cannot be opened.
+    """
+    options = TypeAdapter(SourceConfig).validate_python(manifest.config["source"])
+    source = open_source(images or options.images, manifest.source.kind, options.uri_column, options.label_column)
+    return MovedSource(options.images, source) if images else source
+
+
 def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None) -> list[SourceCrop]:
     """The crops of some rows of the rankings table; see `Neuron.source_crops`."""
     ids = [row["image"] for row in ranking]
@@ -44,15 +56,14 @@ def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None
 
 def _contents(index: Index, ids: list[int], images: str | None) -> Iterator[tuple[int, str, bytes]]:
     """(id, key, bytes of its file) of each image, shard by shard."""
-    options = TypeAdapter(SourceConfig).validate_python(index.manifest.config["source"])
-    source = open_source(images or options.images, index.manifest.source.kind, options.uri_column, options.label_column)
+    source = recorded_source(index.manifest, images)
     table = index.images_of(ids).sort_by([("shard", "ascending"), ("offset", "ascending"), ("key", "ascending")])
     shards = index.shards
     start = 0
     for shard, same in groupby(table["shard"].to_pylist()):
         rows = table.slice(start, len(list(same)))
         start += rows.num_rows
-        name, etag = shards["name"][shard].as_py(), None if images else shards["etag"][shard].as_py()
+        name, etag = shards["name"][shard].as_py(), shards["etag"][shard].as_py()
         files = source.read(name, rows.select(["key", "offset", "length"]).combine_chunks(), etag)
         yield from zip(rows["image"].to_pylist(), rows["key"].to_pylist(), files, strict=True)
 

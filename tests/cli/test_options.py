@@ -80,6 +80,6 @@ def test_help_of_the_program_imports_nothing_heavy():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     usage, modules = ran.stdout.rstrip().rsplit("\n", 1)
-    for command in ("index", "plan", "layers", "find", "show", "verify", "demo", "config", "bench"):
+    for command in ("index", "derive", "plan", "layers", "find", "show", "verify", "demo", "config", "bench"):
         assert f" {command} " in usage
     assert not {"ray", "torch", "numpy", "pyarrow", "pydantic"} & set(modules.split())

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, ScanConfig, SourceConfig
 from raysel.pipeline.progress import Reporter
-from raysel.pipeline.run import Outcome, index
+from raysel.pipeline.publish import Outcome
+from raysel.pipeline.run import index
 from raysel.store import Manifest
 
 BATCH = 8

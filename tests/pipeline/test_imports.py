@@ -18,6 +18,7 @@ from tests.conftest import ROOT
         ("raysel.pipeline.scan.slice_reader", {"torch"}),
         ("raysel.pipeline.scan.call_result", {"torch"}),
         ("raysel.pipeline.derive.stage", {"torch", "ray.data"}),
+        ("raysel.pipeline.derive.again", {"torch", "ray.data"}),
     ],
 )
 def test_the_modules_of_tasks_import_little(module: str, without: set[str]) -> None:

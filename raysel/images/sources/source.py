@@ -97,6 +97,36 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class MovedSource:
+    """A source whose images are elsewhere now: it keeps its URI, and its shards' etags are not compared."""
+
+    uri: str
+    """Where the images were when they were listed."""
+    now: Source
+
+    @property
+    def kind(self) -> str:
+        """See `Source`."""
+        return self.now.kind
+
+    def shard_names(self) -> list[str]:
+        """See `Source`."""
+        return self.now.shard_names()
+
+    def walk(self, shard_name: str) -> Walked:
+        """See `Source`."""
+        return self.now.walk(shard_name)
+
+    def stamp(self, shard_name: str) -> Shard:
+        """See `Source`."""
+        return self.now.stamp(shard_name)
+
+    def read(self, shard_name: str, images: pa.Table, etag: str | None = None) -> Iterator[bytes]:
+        """See `Source`; `etag` was that of another place."""
+        return self.now.read(shard_name, images)
+
+
 def walked_images(
     keys: list[str],
     labels: list[str | None],

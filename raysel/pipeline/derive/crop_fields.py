@@ -7,11 +7,9 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from raysel.network import effective_receptive_fields
-from raysel.neurons import Tap
+from raysel.neurons import ReceptiveField, Tap
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.scan.state import RunningState
@@ -26,24 +24,33 @@ def with_crop_fields(run: Run, state: RunningState) -> tuple[Tap, ...]:
     """The network's taps with the fields that crops are cut to, as configured.
 
     Args:
-        run: whose network has the theoretical fields.
+        run: whose network has the theoretical fields, and the effective ones if they are known already.
         state: after the scan, which knows the images that cannot be decoded.
     """
     taps = run.network.taps
     kind = run.config.derive.receptive_field
-    if kind != "effective":
+    if kind == "effective":
+        fields = run.network.effective or _effective_fields(run, state)
+    else:
         fields = tuple(tap.crop_field(kind) for tap in taps)
-        return tuple(
-            tap if field is tap.receptive_field else replace(tap, receptive_field=field)
-            for tap, field in zip(taps, fields, strict=True)
-        )
+    return tuple(
+        tap if field is tap.receptive_field else replace(tap, receptive_field=field)
+        for tap, field in zip(taps, fields, strict=True)
+    )
+
+
+def _effective_fields(run: Run, state: RunningState) -> tuple[ReceptiveField, ...]:
+    import torch  # with the network, the only reason for which derive may need it
+
+    from raysel.network import effective_receptive_fields
+
     ids = chosen_images(len(run.images.images), state)
     inputs = Inputs.of(run.source, run.network.preprocessing, run.images, ids, 0.0, uuid.uuid4().hex)
     with run.reporter.stage("fields", "images", len(ids)) as stage:
         pixels, _, _ = inputs.gather(ids)
-        fields = effective_receptive_fields(run.network, torch.from_numpy(pixels), seed=SEED)
+        fields = effective_receptive_fields(run.load(), torch.from_numpy(pixels), seed=SEED)
         stage.advance(len(ids))
-    return tuple(replace(tap, receptive_field=field) for tap, field in zip(taps, fields, strict=True))
+    return fields
 
 
 def chosen_images(count: int, state: RunningState) -> NDArray[np.int64]:

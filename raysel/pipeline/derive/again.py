@@ -1,0 +1,107 @@
+"""An index derived again from the stored rankings of another: no scan, and no network unless an option needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from raysel.config import RunConfig
+from raysel.errors import RayselError
+from raysel.images import ImagesList
+from raysel.marks import with_changes
+from raysel.pipeline.cluster import connected
+from raysel.pipeline.context import Run
+from raysel.pipeline.derive.labeling import Labeling
+from raysel.pipeline.fingerprint import Fingerprints
+from raysel.pipeline.progress import Reporter
+from raysel.pipeline.publish import Outcome, derive_and_publish, publish_once, state_of, writable_folder
+from raysel.pipeline.record import recorded_config, recorded_network
+from raysel.store import Index, Manifest, RunLock, neurons_schema, open_index, recorded_source
+
+if TYPE_CHECKING:
+    from raysel.network import Network
+
+_OF_LABEL_TABLE = ("labels", "label_column", "label_key", "label_map")
+
+
+def derive_again(
+    uri: str, changes: Mapping[str, Any], reporter: Reporter, *, images: str | None = None, verbose: bool = False
+) -> Outcome:
+    """Derive an index from another one's rankings. The result is that of ``raysel index`` with the same options.
+
+    Args:
+        uri: the index with the rankings.
+        changes: options of `RunConfig` that are to differ, ``{"out": "other", "derive": {"n_max": 50}}``: `out`,
+            `replace`, those of derive and the cluster, and those of the source that are about labels. Without `out`
+            the index itself is replaced.
+        reporter: shows the stages.
+        images: where the images are now, if they were moved.
+        verbose: show Ray's messages.
+
+    Raises:
+        RayselError: a fault that the user can correct.
+    """
+    neurons_schema()  # fails if an index of an installed package is broken
+    index = open_index(uri)
+    config = _configuration(index, {"out": uri, **changes})
+    folder, source = writable_folder(config.out), recorded_source(index.manifest, images)
+    labeling = _labeling(config, changes.get("source", {}))
+    network = recorded_network(index.manifest)
+    listed = labeling.label(_images_list(index), reporter)
+    classes, concepts = labeling.meaning(listed)
+    fingerprints = Fingerprints.over(index.manifest.scan_fingerprint, config, listed, classes, concepts)
+    with ExitStack() as stack:
+        cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
+        loaded = cache(lambda: _load(config, network.weights_digest))
+
+        def compute(lock: RunLock) -> Manifest:
+            about = listed, classes, concepts
+            run = Run(config, folder, source, network, loaded, *about, fingerprints, cluster, reporter, lock)
+            return derive_and_publish(run, state_of(index, network.taps, config.scan.rank_depth))
+
+        return publish_once(folder, config, fingerprints, reporter, compute)
+
+
+def _configuration(index: Index, changes: Mapping[str, Any]) -> RunConfig:
+    config = with_changes(recorded_config(index.manifest), changes)
+    n_max, depth = config.derive.n_max, config.scan.rank_depth
+    if n_max > depth:
+        raise RayselError(
+            f"--n-max {n_max} is more than the {depth} images that the rankings of {index.folder.shown} keep: "
+            f"give at most {depth}, or index again with a larger --rank-depth"
+        )
+    return config
+
+
+def _labeling(config: RunConfig, changes: Mapping[str, Any]) -> Labeling:
+    """The labels to use. Those in the index are kept, unless an option about the table of labels is given."""
+    if any(name in changes for name in _OF_LABEL_TABLE):
+        if not config.source.labels:
+            raise RayselError("the labels of this index are part of its source: name another table with --labels")
+        return Labeling.read(config)
+    return Labeling.read(replace(config, source=replace(config.source, labels=None)))
+
+
+def _images_list(index: Index) -> ImagesList:
+    """The images list from which the index was made, with the labels that it has."""
+    images = index.images.rename_columns({"image": "id"})
+    place = images.schema.get_field_index("label")
+    labels = images["label"].cast(pa.string()).combine_chunks()
+    images = images.set_column(place, pa.field("label", pa.string()), labels)
+    quarantine = index.quarantine
+    faults = quarantine.filter(quarantine["image"].is_null()).drop_columns(["image"])
+    return ImagesList(images, index.shards.drop_columns(["shard"]), faults, index.manifest.counts.skipped)
+
+
+def _load(config: RunConfig, weights_digest: str) -> Network:
+    from raysel.network import load  # takes seconds, and most options need no network
+
+    network = load(config.network)
+    if network.weights_digest != weights_digest:
+        raise RayselError(f"the weights of {network.name} differ from those that were indexed: restore them")
+    return network
