@@ -90,7 +90,7 @@ def test_make_demo_runs_the_demo():
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_the_commands_run(newcomer):
     """With a Ray that is there already: starting one for each of them would be half of the time."""
     raysel = shutil.which("raysel", path=str(Path(sys.executable).parent))

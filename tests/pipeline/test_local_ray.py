@@ -8,11 +8,12 @@ import warnings
 from pathlib import Path
 
 import pytest
+from ray.data import DataContext
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
 from raysel.pipeline import cluster
-from raysel.pipeline.cluster import DataContext, connected, ray
+from raysel.pipeline.cluster import connected, ray
 
 
 @pytest.fixture
