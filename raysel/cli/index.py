@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from raysel.cli.arguments import AsJson, IndexPlace
-from raysel.cli.options import ClusterOptions, DeriveOptions, LabelOptions, RunOptions
+from raysel.cli.options import ActorOptions, ClusterOptions, DeriveOptions, LabelOptions, RunOptions
 from raysel.cli.toml import run_config
 from raysel.errors import RayselError
 
@@ -50,6 +50,7 @@ def derive(
     /,
     options: DeriveOptions = None,
     labels: LabelOptions = None,
+    actors: ActorOptions = None,
     cluster: ClusterOptions = None,
     *,
     out: Annotated[str | None, Parameter(metavar="PATH")] = None,
@@ -71,7 +72,13 @@ def derive(
 
     if verbose:
         _show_ray()
-    changes = {"replace": replace, "derive": options or {}, "source": labels or {}, "cluster": cluster or {}}
+    changes = {
+        "replace": replace,
+        "derive": options or {},
+        "source": labels or {},
+        "scan": actors or {},
+        "cluster": cluster or {},
+    }
     if out:
         changes["out"] = out
     reporter = Reporter()

@@ -21,13 +21,14 @@ if TYPE_CHECKING:  # an index is derived again without torch
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
-DERIVE_VERSION = 5
+DERIVE_VERSION = 6
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
 3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
 5: indexes of color names, of concepts and of sharpness.
+6: columns of interventions.
 """
 
 
