@@ -72,15 +72,8 @@ def derive(
 
     if verbose:
         _show_ray()
-    changes = {
-        "replace": replace,
-        "derive": options or {},
-        "source": labels or {},
-        "scan": actors or {},
-        "cluster": cluster or {},
-    }
-    if out:
-        changes["out"] = out
+    tables = {"derive": options, "source": labels, "scan": actors, "cluster": cluster}
+    changes = {"replace": replace, "out": out or index, **{name: typed or {} for name, typed in tables.items()}}
     reporter = Reporter()
     outcome = derive_again(index, changes, reporter, images=images, verbose=verbose)
     print_outcome(outcome, as_json, reporter.seconds)

@@ -95,10 +95,11 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
     remote = ray.remote(max_restarts=config.actor_restarts, max_task_retries=retries, **holds)(InterventionActor)
     network = with_absolute_paths(run.config.network)
     settings = _Settings(network, run.network.weights_digest, layout.batch, layout.device)
-    fill_machines(inputs, shared, TaskRunner(config, run.cluster()), run.reporter.say)
-    actors = [remote.remote(settings, shared) for _ in range(min(layout.workers, len(jobs)))]
-    pool = RayActorPool(actors)
+    actors: list[Any] = []
     try:
+        fill_machines(inputs, shared, TaskRunner(config, run.cluster()), run.reporter.say)
+        actors += [remote.remote(settings, shared) for _ in range(min(layout.workers, len(jobs)))]
+        pool = RayActorPool(actors)
         for job in jobs:
             pool.submit(lambda actor, job: actor.run.remote(job, entries.take(job.rows)), job)
         while pool.has_next():
@@ -108,7 +109,7 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
             stage.advance(1)
     finally:
         for actor in actors:
-            ray.kill(cast(Any, actor))
+            ray.kill(actor)
         clear_machines(shared)
 
 
