@@ -189,6 +189,9 @@ class DeriveConfig:
     concepts: Annotated[str | None, Enters.INDEX] = None
     """Concepts, such as `dog,cat,vehicle`, or a depth of the hierarchy: class selectivity is also computed with all
     classes below one of them as one."""
+    interventions: Annotated[str | None, Enters.INDEX] = None
+    """Some of `gray,shape,orientation,symmetry`: the images of each neuron are changed and run again, to measure how
+    much of its activation is lost."""
     cache_gb: Annotated[Amount, Enters.NONE] = 20.0
     """Disk space per machine for decoded images, in GB. Images beyond it are decoded again."""
 

@@ -134,6 +134,23 @@ def known() -> tuple[nn.Module, Preprocessing]:
     return network, Preprocessing(resize=(32, 32), crop=None, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
+def interventions() -> tuple[nn.Module, Preprocessing]:
+    """One convolution of 4 neurons over 32 x 32 pixels: red, mean luma, a vertical bar, a mirrored pattern."""
+    conv = nn.Conv2d(3, 4, 9, bias=False)
+    bar = torch.full((9, 9), -1 / 8)
+    bar[:, 4] = 1
+    quarter = torch.rand(5, 5, generator=torch.Generator().manual_seed(1))
+    quarter = quarter + quarter.T
+    half = torch.cat([quarter, quarter[:, :4].flip(1)], dim=1)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.weight[0, 0] = 1 / 81
+        conv.weight[1] = torch.tensor([0.299, 0.587, 0.114])[:, None, None] / 81
+        conv.weight[2], conv.weight[3] = bar / 27, torch.cat([half, half[:4].flip(0)]) / 81
+    network = nn.Sequential(conv, nn.ReLU())
+    return network, Preprocessing(resize=(32, 32), crop=None, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
 # Networks at the edge of what can be indexed -------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ them, its feature and its selectivity. The same command again computes nothing t
     "derive": """Make an index again with other options, from its rankings.
 
 Computes features and indexes anew without a scan, in seconds, and gives what raysel index with these options would
-give. Options that are not given stay as they were. Only the images are read again; the network is not needed, unless
---receptive-field effective is new.""",
+give. Options that are not given stay as they were. Only the images are read again; the network is needed only for
+--interventions and if --receptive-field effective is new.""",
     "plan": """List the images of a source before a run.
 
 Reads tar headers, Parquet footers and folder trees in parallel on Ray, but no image. A source that did not change is

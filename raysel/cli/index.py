@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from raysel.cli.arguments import AsJson, IndexPlace
-from raysel.cli.options import ClusterOptions, DeriveOptions, LabelOptions, RunOptions
+from raysel.cli.options import ActorOptions, ClusterOptions, DeriveOptions, LabelOptions, RunOptions
 from raysel.cli.toml import run_config
 from raysel.errors import RayselError
 
@@ -50,6 +50,7 @@ def derive(
     /,
     options: DeriveOptions = None,
     labels: LabelOptions = None,
+    actors: ActorOptions = None,
     cluster: ClusterOptions = None,
     *,
     out: Annotated[str | None, Parameter(metavar="PATH")] = None,
@@ -71,9 +72,8 @@ def derive(
 
     if verbose:
         _show_ray()
-    changes = {"replace": replace, "derive": options or {}, "source": labels or {}, "cluster": cluster or {}}
-    if out:
-        changes["out"] = out
+    tables = {"derive": options, "source": labels, "scan": actors, "cluster": cluster}
+    changes = {"replace": replace, "out": out or index, **{name: typed or {} for name, typed in tables.items()}}
     reporter = Reporter()
     outcome = derive_again(index, changes, reporter, images=images, verbose=verbose)
     print_outcome(outcome, as_json, reporter.seconds)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, get_type
 from cyclopts import Group, Parameter, Token
 
 from raysel.cli.toml import preprocessing_file
-from raysel.config import ClusterConfig, DeriveConfig, NetworkConfig, Preprocessing, RunConfig, SourceConfig
+from raysel.config import ClusterConfig, DeriveConfig, NetworkConfig, Preprocessing, RunConfig, ScanConfig, SourceConfig
 from raysel.errors import RayselError
 from raysel.marks import PATH, Option, options
 
@@ -86,12 +86,14 @@ if TYPE_CHECKING:
     ClusterOptions: TypeAlias = dict[str, Any] | None
     DeriveOptions: TypeAlias = dict[str, Any] | None
     LabelOptions: TypeAlias = dict[str, Any] | None
+    ActorOptions: TypeAlias = dict[str, Any] | None
 else:
     RunOptions = options_of(RunConfig)
     NetworkOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"network"})
     SourceOptions = options_of(SourceConfig, {"kind", "uri_column", "label_column", "shards"})
     ClusterOptions = options_of(ClusterConfig)
     DeriveOptions = options_of(DeriveConfig, defaults=False)
+    ActorOptions = options_of(ScanConfig, {"workers", "gpus", "device"}, defaults=False)
     LabelOptions = options_of(
         SourceConfig, {"labels", "label_column", "label_key", "label_map", "classes"}, defaults=False
     )

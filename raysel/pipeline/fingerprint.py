@@ -28,7 +28,7 @@ DERIVE_VERSION = 6
 3: receptive fields are rectangles with exact positions, and crops hide what their position does not see.
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
 5: indexes of color names, of concepts and of sharpness.
-6: a convolution that is called as a function without a stride has stride 1.
+6: a convolution that is called as a function without a stride has stride 1; columns of interventions.
 """
 
 

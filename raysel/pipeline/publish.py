@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from raysel.pipeline.derive.chunk import Labels
 from raysel.pipeline.derive.crop_fields import with_crop_fields
 from raysel.pipeline.derive.stage import Derived, derive
 from raysel.pipeline.fingerprint import Fingerprints
+from raysel.pipeline.interventions.rerun import with_interventions
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.record import build_manifest, differences
 from raysel.pipeline.scan.state import RunningState
@@ -101,6 +102,9 @@ def derive_and_publish(run: Run, state: RunningState) -> Manifest:
     """Derive from the final state of a scan, and publish the index."""
     run.lock.confirm()
     derived = derive(run, state, with_crop_fields(run, state))
+    neurons = with_interventions(run, state, derived.taps, derived.neurons)
+    derived = replace(derived, neurons=neurons)
+    run.lock.confirm()
     with run.reporter.stage("publish", "files"):
         return publish_index(run, state, derived)
 

@@ -7,6 +7,7 @@ from functools import cache
 
 from raysel.config import RunConfig
 from raysel.images import open_source, subset
+from raysel.interventions import chosen
 from raysel.network import load
 from raysel.neurons import first_neurons
 from raysel.pipeline.cluster import connected
@@ -31,6 +32,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     """
     config.check()
     neurons_schema()  # fails if an index of an installed package is broken
+    chosen(config.derive.interventions)  # fails if one is unknown
     folder, options = writable_folder(config.out), config.source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labeling = Labeling.read(config)

@@ -28,7 +28,8 @@ FORMAT_VERSION = 5
 2: `Counts.passed_over` became `Counts.skipped`.
 3: the neurons table has the columns `rf_height`, `rf_width`, `rf_stride_x`, `rf_offset_x` and `rf_reason`.
 4: the neurons table has the columns of the color names, of the concepts and of sharpness.
-5: the taps have their receptive fields in full, so that an index is derived again without its network.
+5: the taps have their receptive fields in full, so that an index is derived again without its network, and the neurons
+   table has the columns of interventions.
 """
 
 MANIFEST_NAME = "manifest.json"

@@ -115,11 +115,14 @@ SHEETS = pa.schema(
 
 @cache
 def neurons_schema() -> pa.Schema:
-    """Schema of ``neurons.parquet``: the columns of the neuron itself, then those of every index in `selectivity`."""
+    """Schema of ``neurons.parquet``: the columns of the neuron itself, those of every
+    index in `selectivity`, and those of `interventions`."""
+    from raysel.interventions import COLUMNS
     from raysel.selectivity import columns
 
     reserved = ("feature", "sheet")  # which derived chunks have beside the neurons' columns
-    return pa.schema([*_NEURONS, *columns({*(field.name for field in _NEURONS), *reserved})])
+    taken = {*(field.name for field in (*_NEURONS, *COLUMNS)), *reserved}
+    return pa.schema([*_NEURONS, *columns(taken), *COLUMNS])
 
 
 def schemas() -> dict[str, pa.Schema]:

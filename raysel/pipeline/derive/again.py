@@ -13,6 +13,7 @@ import pyarrow as pa
 from raysel.config import RunConfig
 from raysel.errors import RayselError
 from raysel.images import ImagesList
+from raysel.interventions import chosen
 from raysel.marks import with_changes
 from raysel.pipeline.cluster import connected
 from raysel.pipeline.context import Run
@@ -21,6 +22,7 @@ from raysel.pipeline.fingerprint import Fingerprints
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import Outcome, derive_and_publish, publish_once, state_of, writable_folder
 from raysel.pipeline.record import recorded_config, recorded_network
+from raysel.pipeline.scan.layout import forward_batch
 from raysel.store import Index, Manifest, RunLock, neurons_schema, open_index, recorded_source
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def derive_again(
     Args:
         uri: the index with the rankings.
         changes: options of `RunConfig` that are to differ, ``{"out": "other", "derive": {"n_max": 50}}``: `out`,
-            `replace`, those of derive and the cluster, and those of the source that are about labels. Without `out`
+            `replace`, those of derive and the cluster, those of the source that are about labels, and the number
+            and kind of actors for interventions. Without `out`
             the index itself is replaced.
         reporter: shows the stages.
         images: where the images are now, if they were moved.
@@ -68,7 +71,11 @@ def derive_again(
 
 
 def _configuration(index: Index, changes: Mapping[str, Any]) -> RunConfig:
-    config = with_changes(recorded_config(index.manifest), changes)
+    before = recorded_config(index.manifest)
+    config = with_changes(before, changes)
+    if config.scan.gpus != before.scan.gpus:  # which must not change the batch, on which the scan's fingerprint depends
+        config = with_changes(config, {"scan": {"batch_size": forward_batch(before.scan)}})
+    chosen(config.derive.interventions)  # fails if one is unknown
     n_max, depth = config.derive.n_max, config.scan.rank_depth
     if n_max > depth:
         raise RayselError(

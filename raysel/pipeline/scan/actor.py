@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import BadImageError, RayselError
 from raysel.images import decode
-from raysel.network import keep_freed_memory, load
+from raysel.network import Network, keep_freed_memory, load
 from raysel.neurons import select
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import CutoffPoll
@@ -62,21 +62,31 @@ class ActorSettings:
     """Ray's handle of the `CutoffKeeper`."""
 
 
+def actor_network(config: NetworkConfig, weights_digest: str, device: str) -> Network:
+    """The network of an actor, in a process that is set up for exact results.
+
+    Raises:
+        RayselError: the weights are not those with the digest, or there is no CUDA device.
+    """
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RayselError("the actor has a GPU but torch finds no CUDA device: install torch with CUDA support")
+    network = load(config).to(device)
+    if network.weights_digest != weights_digest:
+        raise RayselError("the network's weights differ from those that were scanned: restore them and run again")
+    return network
+
+
 class ScanActor:
     """Runs the network over images. Each call returns what it found in its own images, always as one row."""
 
     def __init__(self, settings: ActorSettings) -> None:
-        torch.set_num_threads(1)
-        keep_freed_memory()
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        if settings.device == "cuda" and not torch.cuda.is_available():
-            raise RayselError("the actor has a GPU but torch finds no CUDA device: install torch with CUDA support")
         # Loading the network takes seconds, in which the first cutoffs arrive.
         self._cutoffs = CutoffPoll(settings.cutoffs, settings.neurons)
-        self._network = load(settings.network).to(settings.device)
-        if self._network.weights_digest != settings.weights_digest:
-            raise RayselError("the network's weights changed during the run: start it again")
+        self._network = actor_network(settings.network, settings.weights_digest, settings.device)
         self._batch = settings.batch
 
     def __call__(self, batch: Batch) -> pa.Table:
