@@ -21,7 +21,20 @@ STILTED_WORDING = re.compile(
     r"|\b(?:told|bears|lets in|lets nobody|whoever|likewise|in mid-run)\b",
     re.IGNORECASE,
 )
-COMMANDS = {"bench", "config", "demo", "explain", "find", "index", "layers", "plan", "report", "show", "verify"}
+COMMANDS = {
+    "bench",
+    "config",
+    "demo",
+    "explain",
+    "find",
+    "grayscale_error",
+    "index",
+    "layers",
+    "plan",
+    "report",
+    "show",
+    "verify",
+}
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""
 
 

@@ -59,13 +59,13 @@ def newcomer(tmp_path_factory, demo_index) -> Path:
     (home / ".demo").mkdir()
     (home / ".demo" / "index").symlink_to(demo_index)
     random = np.random.default_rng(0)
-    lines = ["path,species"]
-    for subject in ("cat", "dog", "fox"):
+    lines = ["path,species,class"]
+    for subject, number_of_class in (("cat", 281), ("dog", 207), ("fox", 277)):
         (home / "photos" / subject).mkdir(parents=True)
         for number in range(4):
             pixels = random.integers(0, 256, (90, 120, 3), np.uint8)
             Image.fromarray(pixels).save(home / "photos" / subject / f"{number}.png")
-            lines.append(f"{subject}/{number}.png,{subject}us")
+            lines.append(f"{subject}/{number}.png,{subject}us,{number_of_class}")
     (home / "labels.csv").write_text("\n".join(lines) + "\n")
     save_file(torchvision.models.squeezenet1_1(weights=None).state_dict(), home / "squeezenet.safetensors")
     (home / "mynet.py").write_text(block("python", "def factory"))

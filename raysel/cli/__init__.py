@@ -37,6 +37,10 @@ fields do not depend on them.""",
 
 Writes index.html, which needs no other file and no connection, and each figure as PNG, as SVG and its data as CSV.
 Needs pip install 'raysel[report]'.""",
+    "grayscale-error": """Measure how much a classifier needs color.
+
+Runs the network with its output layer over the images in color and in gray (luma), on Ray, and gives the top-1 and
+top-5 error of both. Labels must be classes of the network: their names, WordNet ids or numbers.""",
     "verify": """Check an index, and run its network again over a sample.
 
 Compares sizes and checksums of the index's files with its manifest. Then runs the network over the first images of
@@ -72,9 +76,8 @@ app = App(
     result_action="return_value",
 )
 for place, (name, text) in enumerate(_COMMANDS.items()):
-    app.command(
-        f"raysel.cli.{_ELSEWHERE.get(name, name)}:{name}", name=name, help=text, help_format="markdown", sort_key=place
-    )
+    module, function = _ELSEWHERE.get(name, name).replace("-", "_"), name.replace("-", "_")
+    app.command(f"raysel.cli.{module}:{function}", name=name, help=text, help_format="markdown", sort_key=place)
 bench = App(name="bench", help="Measure this machine.", help_format="markdown")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
 app.command(bench)

@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     DeriveOptions: TypeAlias = dict[str, Any] | None
     LabelOptions: TypeAlias = dict[str, Any] | None
     ActorOptions: TypeAlias = dict[str, Any] | None
+    ClassifierOptions: TypeAlias = dict[str, Any] | None
+    LabeledSourceOptions: TypeAlias = dict[str, Any] | None
 else:
     RunOptions = options_of(RunConfig)
     NetworkOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"network"})
@@ -97,3 +99,5 @@ else:
     LabelOptions = options_of(
         SourceConfig, {"labels", "label_column", "label_key", "label_map", "classes"}, defaults=False
     )
+    ClassifierOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"layers", "tap"})
+    LabeledSourceOptions = options_of(SourceConfig)

@@ -11,6 +11,7 @@ from raysel.images.labels.class_facts import CLASS_FACTS, class_facts, imagenet1
 from raysel.images.labels.class_lists import read_class_list
 from raysel.images.labels.hierarchy import Hierarchy, class_concepts, read_hierarchy
 from raysel.images.labels.label_tables import read_labels
+from raysel.images.labels.output_numbers import output_numbers
 from raysel.images.slices import Slice, slices
 from raysel.images.sources.opening import open_source
 from raysel.images.sources.shard_files import select_shards
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "imagenet1k",
     "open_source",
+    "output_numbers",
     "read_class_list",
     "read_hierarchy",
     "read_labels",

@@ -34,13 +34,14 @@ COLUMNS: tuple[pa.Field, ...] = tuple(column for each in INTERVENTIONS.values() 
 
 
 def chosen(names: str | None) -> list[Intervention]:
-    """The interventions that ``--interventions`` names, separated by commas.
+    """The interventions that ``--interventions`` names, separated by commas; ``grey`` is gray, too.
 
     Raises:
         RayselError: one of them is unknown.
     """
     found = []
-    for name in dict.fromkeys(name.strip() for name in (names or "").split(",") if name.strip()):
+    names = (names or "").replace("grey", "gray")
+    for name in dict.fromkeys(name.strip() for name in names.split(",") if name.strip()):
         if name not in INTERVENTIONS:
             raise RayselError(f"unknown intervention {name!r}: {did_you_mean(name, INTERVENTIONS)}")
         found.append(INTERVENTIONS[name])

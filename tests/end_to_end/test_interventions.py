@@ -55,9 +55,9 @@ def test_the_result_does_not_depend_on_the_actors(indexed: Indexed, tmp_path: Pa
 
 
 def test_an_unknown_intervention_is_one_line(indexed: Indexed, tmp_path: Path) -> None:
-    changes = {"out": str(tmp_path / "index"), "derive": {"interventions": "grey"}}
+    changes = {"out": str(tmp_path / "index"), "derive": {"interventions": "grays"}}
     for start in (lambda: derive_again(str(indexed.out), changes, Reporter()), lambda: run_with(indexed, changes)):
-        with pytest.raises(RayselError, match="unknown intervention 'grey'"):
+        with pytest.raises(RayselError, match="unknown intervention 'grays'"):
             start()
 
 

@@ -44,5 +44,6 @@ def test_the_columns() -> None:
 def test_names() -> None:
     assert [each.name for each in chosen("shape, gray,shape")] == ["shape", "gray"]
     assert chosen(None) == []
-    with pytest.raises(RayselError, match=r"unknown intervention 'grey'.*gray"):
-        chosen("grey")
+    assert [each.name for each in chosen("grey")] == ["gray"]
+    with pytest.raises(RayselError, match=r"unknown intervention 'grau'.*gray"):
+        chosen("grau")

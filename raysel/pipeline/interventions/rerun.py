@@ -24,11 +24,10 @@ from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.interventions.jobs import Entries, Job, intervention_of, jobs_of
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
+from raysel.pipeline.scan.actor_stream import ACTOR_CPUS
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import RUNS_PREFIX, get_snapshot, put_snapshot
-
-ACTOR_CPUS = 0.9
 
 
 def with_interventions(run: Run, state: RunningState, taps: tuple[Tap, ...], neurons: pa.Table) -> pa.Table:

@@ -62,11 +62,11 @@ class ActorSettings:
     """Ray's handle of the `CutoffKeeper`."""
 
 
-def actor_network(config: NetworkConfig, weights_digest: str, device: str) -> Network:
-    """The network of an actor, in a process that is set up for exact results.
+def prepare_process(device: str) -> None:
+    """Set up an actor's process for exact results on `device`.
 
     Raises:
-        RayselError: the weights are not those with the digest, or there is no CUDA device.
+        RayselError: there is no CUDA device.
     """
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -74,9 +74,27 @@ def actor_network(config: NetworkConfig, weights_digest: str, device: str) -> Ne
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if device == "cuda" and not torch.cuda.is_available():
         raise RayselError("the actor has a GPU but torch finds no CUDA device: install torch with CUDA support")
+
+
+def check_weights(digest: str, expected: str) -> None:
+    """Fail if an actor has loaded other weights than its driver.
+
+    Raises:
+        RayselError: the digests differ.
+    """
+    if digest != expected:
+        raise RayselError("the network's weights are not those with which the run began: restore them and run again")
+
+
+def actor_network(config: NetworkConfig, weights_digest: str, device: str) -> Network:
+    """The network of an actor, in a process that is set up for exact results.
+
+    Raises:
+        RayselError: the weights are not those with the digest, or there is no CUDA device.
+    """
+    prepare_process(device)
     network = load(config).to(device)
-    if network.weights_digest != weights_digest:
-        raise RayselError("the network's weights differ from those that were scanned: restore them and run again")
+    check_weights(network.weights_digest, weights_digest)
     return network
 
 

@@ -12,11 +12,11 @@ from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.pipeline.context import Run
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
+from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import cutoff_keeper
 from raysel.pipeline.scan.layout import ScanLayout
-from raysel.pipeline.scan.pool import PoolSizeChanged
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.pipeline.scan.stream import call_results
 
@@ -47,14 +47,17 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
 
 def _results(run: Run, layout: ScanLayout, state: RunningState, cutoffs: Any) -> Iterator[CallResult]:
     """The results of all images that `state` lacks, from as many actors as the cluster has room for."""
-    actors = layout.workers
-    while True:
-        try:
-            yield from call_results(run, layout, state.missing(), actors, cutoffs)
-            return
-        except PoolSizeChanged as now:
-            run.reporter.say(f"scan: the cluster changed: continuing with {now.actors} actors instead of {actors}")
-            actors = now.actors
+    stream = ActorStream(
+        run.source,
+        run.images,
+        run.network.preprocessing,
+        run.config.scan,
+        layout,
+        layout.workers,
+        run.cluster(),
+        lambda line: run.reporter.say(f"scan: {line}"),
+    )
+    return with_changing_pool(lambda now: call_results(run, now, state.missing(), cutoffs), stream)
 
 
 def _lost(images: ImagesList, missing: NDArray[np.int64]) -> str:

@@ -86,7 +86,7 @@ def watch_pool(context: DataContext, pool: ActorPool, cluster: Cluster, say: Cal
         # Ray 2.60 has it in no public module.
         from ray.data._internal.execution.execution_callback import ExecutionCallback
     except ImportError:
-        say("scan: lost machines and a full disk will not be noticed: this version of Ray has no execution callbacks")
+        say("lost machines and a full disk will not be noticed: this version of Ray has no execution callbacks")
         return
 
     class Callback(ExecutionCallback):
