@@ -192,6 +192,8 @@ class DeriveConfig:
     interventions: Annotated[str | None, Enters.INDEX] = None
     """Some of `gray,shape,orientation,symmetry`: the images of each neuron are changed and run again, to measure how
     much of its activation is lost."""
+    intervention_images: Annotated[PositiveInt | None, Enters.INDEX] = None
+    """Most images of a neuron that interventions change, those with the highest activations. By default all N."""
     cache_gb: Annotated[Amount, Enters.NONE] = 20.0
     """Disk space per machine for decoded images, in GB. Images beyond it are decoded again."""
 

@@ -70,8 +70,10 @@ def test_what_a_killed_run_has_done_is_not_done_again(indexed: Indexed, tmp_path
     index = open_index(indexed.out)
     taps, depth = recorded_network(index.manifest).taps, indexed.config.scan.rank_depth
     state = state_of(index, taps, depth)
-    config = with_changes(recorded_config(index.manifest), {"derive": {"interventions": "gray"}})
-    n = state.rankings().taking_part(config.derive.n_max, config.derive.min_relative_activation)
+    config = with_changes(
+        recorded_config(index.manifest), {"derive": {"interventions": "gray", "intervention_images": 3}}
+    )
+    n = state.rankings().taking_part(3, config.derive.min_relative_activation)
     entries, folder = Entries.of(taps, state.rankings(), n), Folder.at(tmp_path)
     assert entries.box.min() >= 0
     for job in jobs_of(entries, [INTERVENTIONS["gray"]]):

@@ -46,7 +46,8 @@ def with_interventions(run: Run, state: RunningState, taps: tuple[Tap, ...], neu
     if not interventions:
         return neurons
     rankings, options = state.rankings(), run.config.derive
-    n = rankings.taking_part(options.n_max, options.min_relative_activation)
+    most = min(options.n_max, options.intervention_images or options.n_max)
+    n = rankings.taking_part(most, options.min_relative_activation)
     entries = Entries.of(taps, rankings, n)
     found = _responses(run, entries, interventions)
     ends = np.cumsum(n)
