@@ -69,10 +69,14 @@ class Job:
 
 
 def jobs_of(entries: Entries, interventions: Sequence[Intervention]) -> Iterator[Job]:
-    """All jobs. Where whole images are changed, a job has all entries of some images; else those of one tap."""
+    """All jobs. Where whole images are changed, a job has all entries of some images; else those of one tap.
+
+    Crops of one size are next to each other, because their changes share work.
+    """
+    top, left, bottom, right = entries.box.T
     for intervention in interventions:
         by = entries.image if intervention.whole_image else entries.tap
-        order = np.argsort(by, kind="stable")
+        order = np.lexsort((right - left, bottom - top, by))
         values = by[order]
         if intervention.whole_image:
             group = np.searchsorted(np.unique(values), values) // JOB_RUNS
