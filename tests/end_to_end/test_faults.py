@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import raysel
-import raysel.pipeline.run as run_module
+import raysel.pipeline.publish as publish_module
 from raysel.errors import RayselError
 from raysel.pipeline.verify import Sample, verify
 from tests.end_to_end.conftest import Images
@@ -57,7 +57,7 @@ def test_a_scan_that_was_finished_before_hides_no_bad_images(
         raise RayselError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "derive", stop)
+        patch.setattr(publish_module, "derive", stop)
         with pytest.raises(RayselError, match="stopped"):
             run(config)
     with pytest.raises(RayselError, match=r"bad images of .*, at most 0 are allowed"):
@@ -89,7 +89,7 @@ def test_an_image_that_is_damaged_after_the_scan(
     """Its size is the same, so only decoding finds out. Once it is restored, the run resumes."""
     folder = Path(shutil.copytree(images.folder, tmp_path / "images"))
     config = zoo_run(tmp_path / "index", str(folder), tmp_path / "log")
-    image, derive = folder / "amber" / "001.png", run_module.derive
+    image, derive = folder / "amber" / "001.png", publish_module.derive
     whole, when = image.read_bytes(), image.stat()
 
     def derive_after_damage(*arguments: Any) -> Any:
@@ -97,7 +97,7 @@ def test_an_image_that_is_damaged_after_the_scan(
         return derive(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "derive", derive_after_damage)
+        patch.setattr(publish_module, "derive", derive_after_damage)
         with pytest.raises(
             RayselError, match=r"^image 'amber/001\.png' of shard 'amber' cannot be decoded .*$"
         ) as fault:
