@@ -26,6 +26,7 @@ RC: Any = {
     "axes.edgecolor": SOFT_INK,
     "axes.labelcolor": INK,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in the name of a layer is a $
     "xtick.color": SOFT_INK,
     "ytick.color": SOFT_INK,
     "axes.linewidth": 0.6,
@@ -50,7 +51,8 @@ def ten_steps(last: str) -> list[str]:
 
 
 def short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name of at most `longest` characters: the middle of a longer one is left out."""
+    """A name on one line, of at most `longest` characters: the middle of a longer one is left out."""
+    name = " ".join(name.split())
     if len(name) <= longest:
         return name
     head = (longest - 1) // 2

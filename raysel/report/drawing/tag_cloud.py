@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from matplotlib.font_manager import findfont
+from matplotlib.font_manager import findfont, fontManager
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from wordcloud import WordCloud
 
-from raysel.report.drawing.style import INK, ORANGE
+from raysel.report.drawing.style import INK, ORANGE, short
 
 _DPI = 200
 _MOST_TAGS = 30
@@ -19,19 +20,19 @@ def tag_cloud(shares: Mapping[str, float], size: tuple[float, float], framed: Co
     """The names, as large as their shares, on white; RGB.
 
     Args:
-        shares: name -> share, at least one. The 30 largest are drawn; a long name is cut.
+        shares: name -> share, at least one. The 30 largest are drawn, each on one line; a long name is cut.
         size: width and height, inches.
         framed: names in an orange frame.
     """
-    font = findfont("DejaVu Sans")
     largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TAGS]
     tags: dict[str, float] = {}
     in_frame = set()
     for name, share in largest:
-        tag = name if len(name) <= _LONGEST_TAG else f"{name[: _LONGEST_TAG - 1]}…"
+        tag = short(name, _LONGEST_TAG) or "(no name)"
         tags[tag] = max(share, tags.get(tag, 0.0))
         if name in framed:
             in_frame.add(tag)
+    font = font_with("".join(tags))
     cloud = WordCloud(
         font_path=font,
         width=round(size[0] * _DPI),
@@ -52,3 +53,13 @@ def tag_cloud(shares: Mapping[str, float], size: tuple[float, float], framed: Co
             left, top, right, bottom = pen.textbbox((x, y), tag, ImageFont.truetype(font, font_size), "lt")
             pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=ORANGE, width=2)
     return picture
+
+
+def font_with(text: str) -> str:
+    """Path of DejaVu Sans or, if it lacks a letter of the text, of the first other font of this machine that has all.
+
+    If there is none, as for Chinese on a machine without such fonts, it is DejaVu Sans, with boxes for these letters.
+    """
+    letters, usual = {ord(letter) for letter in text if not letter.isspace()}, findfont("DejaVu Sans")
+    others = sorted(font.fname for font in fontManager.ttflist if not font.name.startswith("Last Resort"))
+    return next((path for path in (usual, *others) if letters <= FT2Font(path).get_charmap().keys()), usual)

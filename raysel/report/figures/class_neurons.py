@@ -43,8 +43,7 @@ def collect(index: Index) -> ClassNeurons:
         pictures[neuron.address] = feature_tile(neuron), crop_grid(neuron, 5, 5)
         shown = {name: neuron.row.get(name) for name in ("layer", "channel", "n", CLASS, CHANCE, EXCESS)}
         shown["receptive_field"] = size_of(index, row)
-        classes = {each.name: each.share for each in neuron.classes}
-        shares = {"class": classes, "concept": _concept_shares(index, neuron, everywhere)}
+        shares = {"class": _class_shares(neuron), "concept": _concept_shares(index, neuron, everywhere)}
         rows += [{**shown, "kind": kind, "tag": tag, "share": share}
                  for kind, of_kind in shares.items() for tag, share in of_kind.items()]  # fmt: skip
     above = " above chance" if measure == EXCESS else ""
@@ -82,17 +81,29 @@ def _everywhere(index: Index) -> set[str]:
     return set.intersection(*above) if above else set()
 
 
-def _concept_shares(index: Index, neuron: Neuron, left_out: set[str]) -> dict[str, float]:
-    """Name -> share of the neuron's classes and of the concepts above them; empty if its classes have none."""
-    above = dict(zip(index.classes["label"].to_pylist(), index.classes["hypernyms"].to_pylist(), strict=True))
+def _class_shares(neuron: Neuron) -> dict[str, float]:
+    """Name -> share of the neuron's classes; two classes of one name, as ImageNet's cranes, are one tag."""
     shares: dict[str, float] = defaultdict(float)
     for each in neuron.classes:
-        for concept in above.get(each.label) or ():
-            if concept not in left_out:
-                shares[index.concept_name(concept)] += each.share
-    if not shares:
+        shares[each.name] += each.share
+    return dict(shares)
+
+
+def _concept_shares(index: Index, neuron: Neuron, left_out: set[str]) -> dict[str, float]:
+    """Name -> share of the neuron's classes and of the concepts above them; empty if its classes have none.
+
+    A class above other classes, such as dog beside beagle, has its own share and theirs.
+    """
+    above = dict(zip(index.classes["label"].to_pylist(), index.classes["hypernyms"].to_pylist(), strict=True))
+    shares: dict[str, float] = defaultdict(float)
+    concepts = {each.label: set(above.get(each.label) or ()) - left_out for each in neuron.classes}
+    if not any(concepts.values()):
         return {}
-    return {each.name: each.share for each in neuron.classes if above.get(each.label)} | dict(shares)
+    for each in neuron.classes:
+        own = [] if above.get(each.label) is None else [each.name]
+        for name in own + [index.concept_name(concept) for concept in concepts[each.label]]:
+            shares[name] += each.share
+    return dict(shares)
 
 
 def draw(found: ClassNeurons) -> Figure:

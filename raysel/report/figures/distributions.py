@@ -97,7 +97,7 @@ def draw(found: Distributions) -> Figure:
     for place, (panel, column) in enumerate(zip(axes, columns, strict=True)):
         extent = (*found.ranges[column][:2], len(shown) - 0.5, -0.5)
         panel.imshow(shares[column], cmap="Greys", vmin=0, aspect="auto", extent=extent, interpolation="nearest")
-        panel.set_title(column.replace("_", " "), loc="left")
+        panel.set_title(short(column.replace("_", " "), 40), loc="left")
         panel.set_yticks(range(len(shown)), shown if place % 3 == 0 else [""] * len(shown), fontsize=6)
         panel.tick_params(axis="y", length=0)
         for side in ("top", "right"):
