@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,9 @@ def test_the_commands_run(newcomer):
     with one_machine(cpus=2) as address:
         there = {**os.environ, "RAY_ADDRESS": address}
         for command in (each for each in COMMANDS if each[0] == "raysel"):
+            begin = time.monotonic()
             ran = subprocess.run([raysel, *command[1:]], cwd=newcomer, env=there, capture_output=True, text=True)
+            print(f"{time.monotonic() - begin:.1f} s: {shlex.join(command)}")  # pytest shows it if the time is over
             assert ran.returncode == 0, f"{shlex.join(command)}\n{ran.stdout}\n{ran.stderr}"
             assert ran.stdout.strip(), shlex.join(command)
     assert Image.open(newcomer / "neuron.png").size > (300, 300)

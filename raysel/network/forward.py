@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
+from torch.nn import functional
 
 Visit = Callable[[int, torch.Tensor], None]
 """Called with a tap's number and its map, float32 [B, C, h, w]."""
@@ -38,21 +39,33 @@ def as_map(output: torch.Tensor, channels_dim: int = 1) -> torch.Tensor:
 def peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The activations of a tap's neurons: each map's maximum over space and its first position in raster order.
 
-    It takes the maximum of each row, next to each other over the channels, then the first row with the maximum, then
-    the first column in this row. With channels last in memory this is much faster than a maximum with indices.
-
     Args:
-        maps: float [images, channels, rows, columns].
+        maps: float [images, channels, rows, columns], fastest with channels last in memory.
 
     Returns:
         (float32 [images, channels], int32 [images, channels]: ``row * columns + column``). NaN in a map gives NaN.
     """
+    activation, position = (pooled_peaks if maps.device.type == "cpu" else row_peaks)(maps)
+    return activation.float(), position.int()
+
+
+def pooled_peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`peaks` by one pooling window as large as the map: on a CPU little more than one read of the map.
+
+    A GPU has one thread per window, which is slow.
+    """
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    activation, position = functional.max_pool2d(maps, maps.shape[2:], return_indices=True)
+    return activation.flatten(1), position.flatten(1)
+
+
+def row_peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`peaks` in parallel over channels and rows: the maximum of each row, the first row with it, and its column."""
     pixels = maps.permute(0, 2, 3, 1).contiguous()
     columns = pixels.shape[2]
     activation, row = pixels.amax(dim=2).max(dim=1)
     line = pixels.gather(1, row[:, None, None, :].expand(-1, 1, columns, -1)).squeeze(1)
-    position = row * columns + line.argmax(dim=1)
-    return activation.float(), position.int()
+    return activation, row * columns + line.argmax(dim=1)
 
 
 def keep_freed_memory() -> bool:

@@ -40,5 +40,3 @@ class Exhibit(Generic[F]):
     """Pure function of the index. Raises `NotShownError` if there is nothing to show."""
     draw: Callable[[F], Figure] | None
     """None for a table, which the page shows as it is."""
-    column: str | None = None
-    """Column without which the page does not mention the figure: not every index is made with it."""

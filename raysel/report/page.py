@@ -56,8 +56,7 @@ def write_report(index: Index, out: Path) -> list[str]:
     try:
         _clear(out)
         with rc_context(RC):
-            known = (None, *index.neurons.column_names)
-            shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS if exhibit.column in known]
+            shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS]
         loader = PackageLoader("raysel.report", ".")
         template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         page = template.get_template("page.html.jinja").render(

@@ -93,5 +93,7 @@ def test_what_a_killed_run_has_done_is_not_done_again(indexed: Indexed, tmp_path
     neurons = with_interventions(resumed, state, taps, index.neurons)
     for row, count in zip(neurons.to_pylist(), n.tolist(), strict=True):
         if count and np.isfinite(row["a_max"]):
-            ranking = index.neuron(row["layer"], row["channel"]).ranking["activation"].to_numpy()[:count]
+            ranking = (
+                index.neuron(row["layer"], row["channel"]).ranking["activation"].to_numpy()[:count].astype(np.float64)
+            )
             assert row["gray_index"] == pytest.approx(1 - count * row["a_max"] / 2 / ranking.sum(), rel=1e-5)

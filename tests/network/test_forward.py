@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,16 +15,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from raysel.network import peaks
+from raysel.network.forward import pooled_peaks, row_peaks
 
 small_maps = hnp.arrays(
-    np.float32, hnp.array_shapes(min_dims=4, max_dims=4, max_side=6), elements=st.sampled_from([0, 1, 2, -3, 6])
+    np.float32,
+    hnp.array_shapes(min_dims=4, max_dims=4, max_side=6),
+    elements=st.sampled_from([0, -0.0, 1, 2, -3, 6, -np.inf, np.inf]),
 )
 
 
-@given(small_maps, st.sampled_from([torch.contiguous_format, torch.channels_last]))
-def test_the_first_maximum_in_raster_order(array: np.ndarray, memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("function", [peaks, pooled_peaks, row_peaks])
+@given(array=small_maps, memory_format=st.sampled_from([torch.contiguous_format, torch.channels_last]))
+def test_the_first_maximum_in_raster_order(
+    function: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    array: np.ndarray,
+    memory_format: torch.memory_format,
+) -> None:
     flat = array.reshape(*array.shape[:2], -1)
-    activation, position = peaks(torch.from_numpy(array).contiguous(memory_format=memory_format))
+    activation, position = function(torch.from_numpy(array).contiguous(memory_format=memory_format))
     assert np.array_equal(activation.numpy(), flat.max(axis=2))
     assert np.array_equal(position.numpy(), flat.argmax(axis=2))
 
@@ -35,8 +44,9 @@ def test_activations_are_float32(dtype: torch.dtype) -> None:
     assert position.tolist() == [[0, 0]]
 
 
-def test_nan_is_not_hidden() -> None:
-    assert peaks(torch.tensor([[[[1.0, float("nan")], [3.0, 2.0]]]]))[0].isnan().all()
+@pytest.mark.parametrize("function", [pooled_peaks, row_peaks])
+def test_nan_is_not_hidden(function: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]) -> None:
+    assert function(torch.tensor([[[[1.0, float("nan")], [3.0, 2.0]]]]))[0].isnan().all()
 
 
 COUNT_PAGE_FAULTS = """

@@ -64,7 +64,12 @@ def with_rows(made: Synthetic, rows: list[dict[str, Any]], **more: pa.Array) -> 
     index = raysel.open(made.folder.path)
     table = pa.Table.from_pylist(rows, index.neurons.schema)
     for name, values in more.items():
-        table = table.append_column(name, values)
+        known = name in table.column_names
+        table = (
+            table.set_column(table.column_names.index(name), name, values)
+            if known
+            else table.append_column(name, values)
+        )
     index.__dict__["neurons"] = table
     return index
 
@@ -234,7 +239,7 @@ def test_points_are_the_neurons_with_both_values(made: Synthetic, index: Index) 
 
 
 def test_gray_images_against_color_where_the_index_has_them(made: Synthetic, index: Index) -> None:
-    with pytest.raises(NotShownError, match="gray_index"):
+    with pytest.raises(NotShownError, match="--interventions gray"):
         scatters.GRAY_AND_COLOR.collect(index)
     values = pa.array([None if row["dead"] else 0.25 for row in made.rows])
     table = scatters.GRAY_AND_COLOR.collect(with_rows(made, made.rows, gray_index=values)).table

@@ -18,23 +18,30 @@ _BY_SUFFIX: dict[str, Importer] = {"pt2": torch_export.import_network, "mat": ma
 
 
 def import_network(config: NetworkConfig) -> ImportedNetwork:
-    """The network that `config` names, with its weights and its own preprocessing.
+    """The network that `config` names, in eval mode, with its weights and its own preprocessing.
 
     Raises:
         RayselError: the network is unknown, its factory fails, or its weights are missing or do not fit.
     """
     _refuse_caffe_models(config)
+    imported = _importer(config)(config)
+    if imported.program is None:  # a program was exported in one mode, and keeps it
+        imported.module.eval()
+    return imported
+
+
+def _importer(config: NetworkConfig) -> Importer:
     if importer := _BY_SUFFIX.get(suffix(config.network)):
         if config.weights is not None:
             raise RayselError(f"{redact_uri(config.network)} holds its own weights: leave --weights out")
-        return importer(config)
+        return importer
     prefix, _, name = config.network.partition(":")
     if not prefix or not name or "://" in config.network:
         raise RayselError(
             f"unknown network {redact_uri(config.network)!r}: give torchvision:NAME, timm:NAME, chatfield:vgg-m, "
             "package.module:factory or a .pt2 or .mat file"
         )
-    return _BY_PREFIX.get(prefix, factory.import_network)(config)
+    return _BY_PREFIX.get(prefix, factory.import_network)
 
 
 def _refuse_caffe_models(config: NetworkConfig) -> None:

@@ -24,7 +24,6 @@ from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.interventions.jobs import Entries, Job, intervention_of, jobs_of
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
-from raysel.pipeline.scan.actor_stream import ACTOR_CPUS
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import RUNS_PREFIX, get_snapshot, put_snapshot
@@ -90,9 +89,9 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
         run.source, run.network.preprocessing, run.images, ids, run.config.derive.cache_gb, uuid.uuid4().hex
     )
     shared = ray.put(inputs)
-    holds: dict[str, Any] = {"num_gpus": 1} if layout.gpu else {"num_cpus": ACTOR_CPUS}
     retries = config.task_retries if config.actor_restarts else 0
-    remote = ray.remote(max_restarts=config.actor_restarts, max_task_retries=retries, **holds)(InterventionActor)
+    resources = layout.actor_resources
+    remote = ray.remote(max_restarts=config.actor_restarts, max_task_retries=retries, **resources)(InterventionActor)
     network = with_absolute_paths(run.config.network)
     settings = _Settings(network, run.network.weights_digest, layout.batch, layout.device)
     actors: list[Any] = []

@@ -24,8 +24,6 @@ from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.pool import ActorPool, PoolSizeChanged, watch_pool
 from raysel.pipeline.scan.slice_reader import SliceReader
 
-# An actor on a CPU keeps nearly a whole core busy; the rest is for reading and merging, which mostly wait.
-ACTOR_CPUS = 0.9
 ASIDE_CPUS = 0.05
 
 T = TypeVar("T")
@@ -70,7 +68,6 @@ class ActorStream:
                 num_cpus=1,
                 max_retries=config.task_retries,
             )
-        holds: dict[str, Any] = {"num_gpus": 1} if self.layout.gpu else {"num_cpus": ACTOR_CPUS}
         return read.map_batches(
             actor,
             fn_constructor_kwargs=settings,
@@ -80,7 +77,7 @@ class ActorStream:
             max_restarts=config.actor_restarts,
             # Ray refuses retries of calls to an actor that it must not restart.
             max_task_retries=config.task_retries if config.actor_restarts else 0,
-            **holds,
+            **self.layout.actor_resources,
         )
 
     def tables(self, stream: Dataset) -> Iterator[pa.Table]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import Cluster
+
+_ACTOR_CPUS = 0.9
+"""An actor on a CPU keeps nearly a whole core busy; the rest is for reading and merging, which mostly wait."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,11 @@ class ScanLayout:
     """True: each actor holds a GPU, and CPU tasks decode. False: the actors decode for themselves."""
     device: str
     """``cuda``, or ``cpu``, which tests also use beside a pretended GPU."""
+
+    @property
+    def actor_resources(self) -> dict[str, Any]:
+        """What an actor holds, as options of ``ray.remote``."""
+        return {"num_gpus": 1} if self.gpu else {"num_cpus": _ACTOR_CPUS}
 
     @classmethod
     def of(cls, config: ScanConfig, cluster: Cluster) -> ScanLayout:

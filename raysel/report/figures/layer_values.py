@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from raysel.interventions import INTERVENTIONS
 from raysel.report.exhibit import NotShownError
 from raysel.store import Index
 
@@ -27,6 +28,8 @@ def require(index: Index, column: str) -> None:
         raise NotShownError("No image activates any neuron.")
     if column == CLASS and column in index.neurons.column_names:
         raise NotShownError("No neuron has two labeled images, which class selectivity needs.")
+    if name := {each.index: each.name for each in INTERVENTIONS.values()}.get(column):
+        raise NotShownError(f"No intervention {name} was made: raysel derive INDEX --interventions {name} adds it.")
     raise NotShownError(f"This index has no values in the column {column}.")
 
 

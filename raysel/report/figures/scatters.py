@@ -75,5 +75,5 @@ COLOR_AND_CLASS = Exhibit(
     "color-and-class", "Color against class", partial(collect, x=COLOR, y=CLASS, text=_COLOR_CLASS), draw
 )
 GRAY_AND_COLOR = Exhibit(
-    "gray-and-color", "Gray images against Eq. 2", partial(collect, x=COLOR, y=GRAY, text=_GRAY_TEXT), draw, column=GRAY
+    "gray-and-color", "Gray images against Eq. 2", partial(collect, x=COLOR, y=GRAY, text=_GRAY_TEXT), draw
 )

@@ -12,6 +12,7 @@ import pytest
 
 from raysel.errors import RayselError
 from raysel.files import Folder
+from raysel.interventions import COLUMNS as INTERVENTION_COLUMNS
 from raysel.network import load
 from raysel.neurons import Rankings, Tap
 from raysel.pipeline.derive.chunk import Chunk, chunk_schema
@@ -51,6 +52,7 @@ def rows_of(channels: range) -> list[dict[str, Any]]:
             neuron
             | {"dead": not alive, "saturated": 0}
             | null_values()
+            | dict.fromkeys(column.name for column in INTERVENTION_COLUMNS)
             | {"feature": feature if alive else None, "sheet": sheet if alive else None}
         )
     return rows
