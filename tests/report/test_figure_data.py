@@ -246,6 +246,22 @@ def test_gray_images_against_color_where_the_index_has_them(made: Synthetic, ind
     assert table["gray_index"].to_pylist() == [0.25] * sum(not row["dead"] for row in made.rows)
 
 
+@pytest.mark.parametrize(("least", "most"), [(0.2, 0.4), (-2.0, 0.5), (0.1, 1.8)])
+def test_every_point_is_within_its_panel(made: Synthetic, least: float, most: float) -> None:
+    """Also where a change raises the activation, or turns it negative."""
+    random = np.random.default_rng(4)
+    rows = [{**row, "gray_index": None if row["dead"] else random.uniform(least, most)} for row in made.rows]
+    figure = scatters.draw(scatters.GRAY_AND_COLOR.collect(with_rows(made, rows)))
+    shown = 0
+    for panel in figure.axes:
+        (points,) = panel.collections
+        x, y = np.asarray(points.get_offsets()).T
+        assert panel.get_xlim()[0] <= x.min() <= x.max() <= panel.get_xlim()[1]
+        assert panel.get_ylim()[0] <= y.min() <= y.max() <= panel.get_ylim()[1]
+        shown += len(x)
+    assert shown == sum(not row["dead"] for row in rows)
+
+
 def test_names_are_counted_by_layer(made: Synthetic, index: Index) -> None:
     rows = color_name_bars.collect(index).table.to_pylist()
     for layer in LAYERS:
@@ -270,6 +286,15 @@ def test_distributions_hold_every_index_also_that_of_a_package_which_is_not_here
             assert sum(row["share"] for row in bins) == pytest.approx(1)
             for row in bins[:-1]:
                 assert row["neurons"] == sum(row["low"] <= value < row["high"] for value in known)
+
+
+def test_distributions_hold_the_interventions_that_were_made(made: Synthetic) -> None:
+    known = {"gray_index": 0.3, "shape_index": 0.9, "orientation_index": 0.6, "symmetry_index": -0.1}
+    rows = [{**row, **known} for row in made.rows if not row["dead"]]
+    shown = set(distributions.collect(with_rows(made, rows)).table["column"].to_pylist())
+    assert known.keys() <= shown
+    without = set(distributions.collect(with_rows(made, made.rows)).table["column"].to_pylist())
+    assert without == shown - known.keys()
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 19, 20, 21, 39, 40, 1000])

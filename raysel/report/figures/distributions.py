@@ -9,7 +9,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from raysel import selectivity
+from raysel import interventions, selectivity
 from raysel.report.drawing.style import SOFT_INK, panels, short
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import require, rows_of_layers, values
@@ -29,8 +29,9 @@ class Distributions(Findings):
 
 
 def numeric_columns(index: Index) -> list[str]:
-    """Numeric columns of indexes, also of packages that are not installed here."""
-    own = {field.name for field in neurons_schema()} - {field.name for field in selectivity.columns()}
+    """Numeric columns of indexes and interventions, also of packages that are not installed here."""
+    indexes = {field.name for field in (*selectivity.columns(), *interventions.COLUMNS)}
+    own = {field.name for field in neurons_schema()} - indexes
     return [
         field.name
         for field in index.neurons.schema

@@ -45,6 +45,8 @@ def draw(found: Points) -> Figure:
     layers = found.table["layer"].unique().to_pylist()
     columns = min(6, max(3, round(len(layers) ** 0.5 + 0.5)))
     figure, axes = panels(len(layers), columns, 1.75 if columns > 4 else 2.6)
+    # A neuron read before its activation may respond with less than 0: the index of an intervention is then above 1.
+    lowest, highest = (float(edge) for edge in pc.min_max(found.table[y]).as_py().values())
     for panel, layer in zip(axes, layers, strict=True):
         rows = found.table.filter(pc.equal(found.table["layer"], layer))
         faint = min(0.6, max(0.12, 40 / len(rows)))
@@ -55,8 +57,7 @@ def draw(found: Points) -> Figure:
             panel.axhline(found.chance, color=SOFT_INK, linewidth=0.8, linestyle="--")
         panel.set_title(short(layer, 24), loc="left", fontsize=7.5 if columns < 6 else 6)
         panel.set_xlim(-0.03, 1.03)
-        low = min(0.0, float(pc.min(found.table[y]).as_py()))
-        panel.set_ylim(low - 0.03, 1.03)
+        panel.set_ylim(min(0.0, lowest) - 0.03, max(1.0, highest) + 0.03)
         panel.grid(color=RULE, linewidth=0.3)
     for panel in axes[::columns]:
         panel.set_ylabel(y.replace("_", " "))
