@@ -23,6 +23,7 @@ from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import Outcome, derive_and_publish, publish_once, state_of, writable_folder
 from raysel.pipeline.record import recorded_config, recorded_network
 from raysel.pipeline.scan.layout import forward_batch
+from raysel.selectivity import Concepts
 from raysel.store import Index, Manifest, RunLock, neurons_schema, open_index, recorded_source
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def derive_again(
     fingerprints = Fingerprints.over(index.manifest.scan_fingerprint, config, listed, classes, concepts)
     with ExitStack() as stack:
         cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
-        loaded = cache(lambda: _load(config, network.weights_digest))
+        loaded = cache(lambda: _load(config, index.manifest, listed, classes, concepts))
 
         def compute(lock: RunLock) -> Manifest:
             about = listed, classes, concepts
@@ -105,10 +106,16 @@ def _images_list(index: Index) -> ImagesList:
     return ImagesList(images, index.shards.drop_columns(["shard"]), faults, index.manifest.counts.skipped)
 
 
-def _load(config: RunConfig, weights_digest: str) -> Network:
+def _load(config: RunConfig, manifest: Manifest, listed: ImagesList, classes: pa.Table, concepts: Concepts) -> Network:
+    """The network, which must be the one of the scan: other activations would be compared with those of the index."""
     from raysel.network import load  # takes seconds, and most options need no network
 
     network = load(config.network)
-    if network.weights_digest != weights_digest:
+    if network.weights_digest != manifest.network.weights:
         raise RayselError(f"the weights of {network.name} differ from those that were indexed: restore them")
+    if Fingerprints.of(config, network, listed, classes, concepts).scan != manifest.scan_fingerprint:
+        raise RayselError(
+            f"{network.name} has the weights that were indexed, but its code, its preprocessing or raysel has changed "
+            "since: restore it, or index again"
+        )
     return network

@@ -83,6 +83,7 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
         return
     from raysel.network import with_absolute_paths  # with torch, which other options of derive do not need
 
+    run.load()  # fails here, in one line, if it is not the network of the scan
     config, layout = run.config.scan, ScanLayout.of(run.config.scan, run.cluster())
     ids = np.unique(entries.image)
     inputs = Inputs.of(
