@@ -11,7 +11,7 @@ import pytest
 from matplotlib.font_manager import findfont
 
 import raysel
-from raysel.report.drawing.style import short
+from raysel.report.drawing.style import one_line
 from raysel.report.drawing.tag_cloud import font_with, tag_cloud
 from raysel.report.figures import class_neurons
 from raysel.report.page import write_report
@@ -52,7 +52,7 @@ def test_a_tag_is_one_line(name: str) -> None:
     picture = tag_cloud({name: 0.5, "fox": 0.3}, (3, 1.5), {name})
     assert picture.getcolors(1 << 20)
     assert (230, 159, 0) in [color for _, color in picture.getcolors(1 << 20) or ()]
-    assert len(short(name).splitlines()) <= 1
+    assert len(one_line(name, 30).splitlines()) <= 1
 
 
 def test_letters_that_the_usual_font_lacks_are_taken_from_another() -> None:

@@ -129,7 +129,29 @@ def test_layers_fill_rows_evenly(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"), [("conv1", "conv1"), ("a" * 10, "a" * 10), ("stage1.block22.conv3", "stag…conv3")]
+    ("name", "shown"),
+    [
+        ("conv1", "conv1"),
+        ("a" * 10, "a" * 10),
+        ("stage1.block2.conv3", "s1.b2.c3"),
+        ("1.2.3.4.5.6.7", "1.2.…5.6.7"),
+        ("two\nlines", "two lines"),
+    ],
 )
-def test_a_long_name_loses_its_middle(name: str, shown: str) -> None:
+def test_a_long_name_keeps_its_numbers(name: str, shown: str) -> None:
     assert short(name, 10) == shown
+
+
+def test_layers_of_a_deep_network_stay_distinct() -> None:
+    """Those of torchvision's densenet121."""
+    blocks = {1: 6, 2: 12, 3: 24, 4: 16}
+    layers = [
+        f"features.denseblock{block}.denselayer{layer}.conv{conv}"
+        for block, count in blocks.items()
+        for layer in range(1, count + 1)
+        for conv in (1, 2)
+    ]
+    for longest in (18, 22, 26):
+        shown = {short(layer, longest) for layer in layers}
+        assert len(shown) == len(layers)
+        assert max(map(len, shown)) <= longest

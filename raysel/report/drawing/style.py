@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,13 +51,26 @@ def ten_steps(last: str) -> list[str]:
     return [to_hex(ramp(step / 9)) for step in range(10)]
 
 
-def short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name on one line, of at most `longest` characters: the middle of a longer one is left out."""
-    name = " ".join(name.split())
-    if len(name) <= longest:
-        return name
+def short(layer: str, longest: int = _LONGEST_NAME) -> str:
+    """A layer's name of at most `longest` characters: words of a longer one lose their ends, numbers stay.
+
+    Layers mostly differ in numbers: ``features.denseblock3.denselayer12.conv1`` becomes ``feat.dens3.dens12.conv1``.
+    """
+    layer = " ".join(layer.split())
+    letters = longest
+    while len(layer) > longest and letters > 0:
+        layer = re.sub(rf"([^\W\d_]{{{letters}}})[^\W\d_]+", r"\1", layer)
+        letters -= 1
+    return one_line(layer, longest)
+
+
+def one_line(text: str, longest: int) -> str:
+    """A text of at most `longest` characters: the middle of a longer one is left out."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
     head = (longest - 1) // 2
-    return f"{name[:head]}…{name[head + 1 - longest :]}"
+    return f"{text[:head]}…{text[head + 1 - longest :]}"
 
 
 def panels(count: int, most_columns: int, height: float, legend: float = 0.0) -> tuple[Figure, list[Axes]]:

@@ -9,7 +9,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from wordcloud import WordCloud
 
-from raysel.report.drawing.style import INK, ORANGE, short
+from raysel.report.drawing.style import INK, ORANGE, one_line
 
 _DPI = 200
 _MOST_TAGS = 30
@@ -28,7 +28,7 @@ def tag_cloud(shares: Mapping[str, float], size: tuple[float, float], framed: Co
     tags: dict[str, float] = {}
     in_frame = set()
     for name, share in largest:
-        tag = short(name, _LONGEST_TAG) or "(no name)"
+        tag = one_line(name, _LONGEST_TAG) or "(no name)"
         tags[tag] = max(share, tags.get(tag, 0.0))
         if name in framed:
             in_frame.add(tag)

@@ -80,7 +80,8 @@ def draw(found: ColorRange) -> Figure:
         label = f"{short(row['layer'], 20)}\n:{row['channel']}   {row['receptive_field']}"
         board.text(label, x, y + 0.2 + 2 * tile + 0.07, 5.5, SOFT_INK)
     for place, group in enumerate(groups):
-        board.text(short(group, 90), left, place * line + 0.1, 8, SOFT_INK)
+        ends = " to ".join(short(layer, 60) for layer in group.split(" to "))
+        board.text(ends, left, place * line + 0.1, 8, SOFT_INK)
     return board.figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from raysel import interventions, selectivity
-from raysel.report.drawing.style import SOFT_INK, panels, short
+from raysel.report.drawing.style import SOFT_INK, one_line, panels, short
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.layer_values import require, rows_of_layers, values
 from raysel.store import Index, neurons_schema
@@ -98,7 +98,7 @@ def draw(found: Distributions) -> Figure:
     for place, (panel, column) in enumerate(zip(axes, columns, strict=True)):
         extent = (*found.ranges[column][:2], len(shown) - 0.5, -0.5)
         panel.imshow(shares[column], cmap="Greys", vmin=0, aspect="auto", extent=extent, interpolation="nearest")
-        panel.set_title(short(column.replace("_", " "), 40), loc="left")
+        panel.set_title(one_line(column.replace("_", " "), 40), loc="left")
         panel.set_yticks(range(len(shown)), shown if place % 3 == 0 else [""] * len(shown), fontsize=6)
         panel.tick_params(axis="y", length=0)
         for side in ("top", "right"):
