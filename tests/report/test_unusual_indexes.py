@@ -128,6 +128,22 @@ def test_layers_fill_rows_evenly(count: int) -> None:
     assert len(panels(count, 5, 1.0)[1]) == count
 
 
+def test_figures_of_sixty_layers_fit_a_page(tmp_path: Path) -> None:
+    """A page is 1.24 times as high as wide: a figure has at least three quarters of its width."""
+    build(tmp_path, tuple(Layer(f"stage{depth // 10}.block{depth % 10}", 3, 5, 2) for depth in range(60)))
+    index = raysel.open(tmp_path)
+    drawn_figures = 0
+    with rc_context(RC):
+        for exhibit in (each for each in EXHIBITS if each.draw is not None):
+            try:
+                width, height = exhibit.draw(exhibit.collect(index)).get_size_inches()
+            except NotShownError:
+                continue
+            assert height < 1.65 * width, exhibit.name
+            drawn_figures += 1
+    assert drawn_figures >= 8
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -16,6 +16,8 @@ from raysel.report.figures.layer_values import require, rows_of_layers, values
 from raysel.store import Index, neurons_schema
 
 BINS = 20
+_MOST_NAMED = 30
+"""Of more layers, every second or third one is named, so that the figure fits a page."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,16 @@ def draw(found: Distributions) -> Figure:
         low, high, bins = found.ranges[row["column"]]
         place = round((row["low"] - low) / (high - low) * bins)
         shares[row["column"]][place_of[row["layer"]], place] = row["share"]
-    figure, axes = panels(len(columns), 3, max(1.5, 0.7 + 0.115 * len(found.layers)))
+    deep = len(found.layers) > _MOST_NAMED
+    across, step = (5, -(-len(found.layers) // _MOST_NAMED)) if deep else (3, 1)
+    figure, axes = panels(len(columns), across, max(1.5, 0.7 + 0.115 * len(found.layers) / step))
     shown = [short(layer, 24) for layer in found.layers]
     for place, (panel, column) in enumerate(zip(axes, columns, strict=True)):
         extent = (*found.ranges[column][:2], len(shown) - 0.5, -0.5)
         panel.imshow(shares[column], cmap="Greys", vmin=0, aspect="auto", extent=extent, interpolation="nearest")
-        panel.set_title(one_line(column.replace("_", " "), 40), loc="left")
-        panel.set_yticks(range(len(shown)), shown if place % 3 == 0 else [""] * len(shown), fontsize=6)
+        panel.set_title(one_line(column.replace("_", " "), 40 if across == 3 else 24), loc="left")
+        names = shown[::step] if place % across == 0 else [""] * len(shown[::step])
+        panel.set_yticks(range(0, len(shown), step), names, fontsize=6)
         panel.tick_params(axis="y", length=0)
         for side in ("top", "right"):
             panel.spines[side].set_visible(True)

@@ -93,11 +93,11 @@ def collect(index: Index) -> Curves:
 
 def draw(found: Curves) -> Figure:
     layers = found.table["layer"].unique().to_pylist()
-    columns = min(5, max(3, round(len(layers) ** 0.5 + 0.5)))
-    figure, axes = panels(len(layers), columns, 1.9 if columns > 3 else 2.4)
+    columns = min(7, max(3, round(len(layers) ** 0.5 + 0.5)))
+    figure, axes = panels(len(layers), columns, 2.4 if columns == 3 else 1.9 if columns < 7 else 1.5)
     for panel, layer in zip(axes, layers, strict=True):
-        _draw_layer(panel, found.table.filter(pc.equal(found.table["layer"], layer)), narrow=columns > 3)
-        panel.set_title(short(layer, 22 if columns > 3 else 30), loc="left", pad=13, color=INK, fontsize=7.5)
+        _draw_layer(panel, found.table.filter(pc.equal(found.table["layer"], layer)), columns)
+        panel.set_title(short(layer, {3: 30, 7: 18}.get(columns, 22)), loc="left", pad=13, color=INK, fontsize=7.5)
     for panel in axes[::columns]:
         panel.set_ylabel("relative activation")
     for panel in axes[-columns:]:
@@ -105,7 +105,8 @@ def draw(found: Curves) -> Figure:
     return figure
 
 
-def _draw_layer(panel: Axes, rows: pa.Table, narrow: bool) -> None:
+def _draw_layer(panel: Axes, rows: pa.Table, columns: int) -> None:
+    narrow = columns > 3
     kinds, channels, areas = (rows[name].to_pylist() for name in ("curve", "channel", "area"))
     curves = np.stack([column.to_numpy() for column in rows.columns[4:]], axis=1)
     ranks = np.arange(1, curves.shape[1] + 1)
@@ -119,7 +120,10 @@ def _draw_layer(panel: Axes, rows: pa.Table, narrow: bool) -> None:
             panel.plot(ranks, curves[place], color=color, linewidth=1.3)
             word = kind.removesuffix("est area") if narrow else kind.removesuffix(" area")
             text = f"{word}: {channels[place]} ({areas[place]:.2f})"
-            panel.text(x, 1.02, text, transform=panel.transAxes, color=color, fontsize=6 if narrow else 6.5, ha=side)
+            # In the narrowest panels there is no room for both above the curves.
+            x, y = (0.03, 0.04) if columns == 7 and side == "left" else (x, 1.02)
+            size = 6 if narrow else 6.5
+            panel.text(x, y, text, transform=panel.transAxes, color=color, fontsize=size, ha=side)
     panel.set_ylim(0, 1.02)
     panel.set_xlim(1, max(len(ranks), 2))
     panel.grid(color=RULE, linewidth=0.3)

@@ -43,8 +43,8 @@ def collect(index: Index, x: str, y: str, text: str) -> Points:
 def draw(found: Points) -> Figure:
     x, y = found.table.column_names[2:]
     layers = found.table["layer"].unique().to_pylist()
-    columns = min(6, max(3, round(len(layers) ** 0.5 + 0.5)))
-    figure, axes = panels(len(layers), columns, 1.75 if columns > 4 else 2.6)
+    columns = min(7, max(3, round(len(layers) ** 0.5 + 0.5)))
+    figure, axes = panels(len(layers), columns, 2.6 if columns < 5 else 1.75 if columns < 7 else 1.5)
     # A neuron read before its activation may respond with less than 0: the index of an intervention is then above 1.
     lowest, highest = (float(edge) for edge in pc.min_max(found.table[y]).as_py().values())
     for panel, layer in zip(axes, layers, strict=True):
@@ -55,7 +55,7 @@ def draw(found: Points) -> Figure:
         )
         if found.chance is not None:
             panel.axhline(found.chance, color=SOFT_INK, linewidth=0.8, linestyle="--")
-        panel.set_title(short(layer, 24), loc="left", fontsize=7.5 if columns < 6 else 6)
+        panel.set_title(short(layer, 24 if columns < 7 else 18), loc="left", fontsize=7.5 if columns < 6 else 6)
         panel.set_xlim(-0.03, 1.03)
         panel.set_ylim(min(0.0, lowest) - 0.03, max(1.0, highest) + 0.03)
         panel.grid(color=RULE, linewidth=0.3)
