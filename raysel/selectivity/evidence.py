@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.config import DeriveConfig
-from raysel.neurons import Crops
+from raysel.neurons import Crops, Tap
 
 _LEVEL = 1 / 255
 """Smallest difference between two pixel values, added to sigma so that weights stay finite."""
@@ -37,7 +37,9 @@ class Concepts:
 class Evidence:
     """What is known about one neuron that is not dead. Its feature has h x w pixels, built from N images."""
 
-    layer: str
+    tap: Tap
+    """Where the network is read: its layer, its depth, the size of its map, and the receptive field that crops show.
+    The network itself is not loaded: indexes are computed from what an index keeps."""
     channel: int
     feature: NDArray[np.float64]
     """float64 [h, w, 3], RGB in 0..1: the neuron feature (Eq. 1)."""
@@ -59,6 +61,11 @@ class Evidence:
     """What is above the classes."""
     derive: DeriveConfig
     """Options of the run."""
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer."""
+        return self.tap.layer
 
     @property
     def n(self) -> int:

@@ -18,6 +18,7 @@ from raysel.pipeline.publish import Outcome
 from raysel.store import open_index
 from tests.end_to_end.conftest import Indexed
 from tests.end_to_end.runs import digests, notes, run
+from tests.networks import zoo
 
 pytestmark = pytest.mark.ray
 
@@ -109,3 +110,22 @@ def test_effective_fields_load_the_network_once(indexed: Indexed, tmp_path: Path
     second = again(tmp_path / "first", {"out": str(tmp_path / "second"), "derive": {"n_max": 3}})
     assert not [event for event, *_ in notes(indexed.log)[len(events) :] if event.startswith("forward")]
     assert second.manifest.network.taps == fresh.manifest.network.taps
+
+
+def finer_zoo(**options: Any) -> Any:
+    """The zoo with its weights, but read at other places."""
+    network, preprocessing = zoo(**options)
+    network.first.stride = (1, 1)
+    return network, preprocessing
+
+
+@pytest.mark.parametrize("option", [{"interventions": "gray"}, {"receptive_field": "effective"}])
+def test_a_network_whose_code_has_changed_is_refused(indexed: Indexed, tmp_path: Path, option: dict[str, str]) -> None:
+    shutil.copytree(indexed.out, tmp_path / "index")
+    manifest = tmp_path / "index" / "manifest.json"
+    record = json.loads(manifest.read_text())
+    record["config"]["network"]["network"] = f"{__name__}:finer_zoo"
+    manifest.write_text(json.dumps(record))
+    with pytest.raises(RayselError, match="finer_zoo has the weights that were indexed, but its code"):
+        again(tmp_path / "index", {"out": str(tmp_path / "derived"), "derive": option})
+    assert not (tmp_path / "derived" / "manifest.json").exists()

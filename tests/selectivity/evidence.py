@@ -9,7 +9,7 @@ import numpy as np
 
 from raysel.config import DeriveConfig
 from raysel.images import Hierarchy, class_facts, imagenet1k
-from raysel.neurons import Crops
+from raysel.neurons import Crops, ReceptiveField, Tap
 from raysel.neurons.blocks import BlockGrid
 from raysel.pipeline.derive.concepts import concepts_above
 from raysel.selectivity import Evidence
@@ -44,7 +44,7 @@ def evidence(
     visible = [np.arange(nf.shape[axis]) < np.array(shown or [nf.shape[:2]] * n)[:, axis, None] for axis in (0, 1)]
     pixels[~(visible[0][:, :, None] & visible[1][:, None, :])] = 0
     return Evidence(
-        layer="layer",
+        tap=Tap("layer", 1, (1, 1), ReceptiveField.whole_input(nf.shape[:2]), "relu", 0),
         channel=0,
         crops=Crops(grid, pixels, visible[0].astype(np.int64), visible[1].astype(np.int64)),
         feature=nf,

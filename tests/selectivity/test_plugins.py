@@ -56,6 +56,11 @@ def test_an_installed_index_is_a_column_everywhere(tmp_path: Path) -> None:
     assert found["versions"] == {"raysel-brightness": "1.0"}
 
 
+def test_an_index_may_ask_for_its_place_in_the_network(tmp_path: Path) -> None:
+    code = CODE.replace("float(seen.mean())", "float(evidence.tap.receptive_field.width)")
+    assert probed(install(tmp_path, code))["brightness"] == 2
+
+
 def test_without_the_package_there_is_none() -> None:
     found = probed()
     assert "brightness" not in found["columns"]

@@ -90,7 +90,7 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
         for_feature, for_sheet = cutter.cut(rows[neuron, :n], origins[neuron, :n], boxes[neuron, :n])
         made = neuron_feature(for_feature, weights[neuron, :n])
         evidence = Evidence(
-            layer=chunk.tap.layer,
+            tap=chunk.tap,
             channel=channel,
             feature=made.feature,
             count=made.count,
