@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # an index is derived again without torch
 
 SCAN_VERSION = 1
 """Increment this when the same inputs give other rankings."""
-DERIVE_VERSION = 6
+DERIVE_VERSION = 7
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
@@ -29,6 +29,7 @@ DERIVE_VERSION = 6
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
 5: indexes of color names, of concepts and of sharpness.
 6: a convolution that is called as a function without a stride has stride 1; columns of interventions.
+7: the chance level is not below 0 by a rounding error.
 """
 
 

@@ -112,7 +112,7 @@ def _cell(name: str, value: Any, alive: int) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.2f}"
+        return f"{value:z.2f}"
     if "_over_" in name and alive:
         return f"{value:,} ({value / alive:.0%})"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -92,7 +92,7 @@ def _chance_level(n: int, class_sizes: bytes) -> float:
     with np.errstate(divide="ignore"):
         missed = np.exp(np.log1p(np.maximum(-sizes[:, None] / left, -1.0)).sum(axis=1))
     expected = float(occurrences @ (1 - missed))
-    return (n - expected) / (n - 1)
+    return max((n - expected) / (n - 1), 0.0)  # not -1e-16 where every class has one image
 
 
 def _excess(gamma: float | None, chance: float | None) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, ImageDraw
 
 from raysel.report.drawing.tag_cloud import tag_cloud
 
@@ -35,3 +38,14 @@ def test_only_framed_tags_have_a_frame() -> None:
 def test_a_cloud_is_the_same_each_time_and_holds_long_and_foreign_names() -> None:
     shares = {"açaí": 0.5, "x" * 80: 0.3, **{f"class {place}": 0.01 for place in range(60)}}
     assert tag_cloud(shares, (3, 1.5)).tobytes() == tag_cloud(shares, (3, 1.5)).tobytes()
+
+
+@pytest.mark.parametrize("classes", [1, 4, 10])
+def test_classes_are_in_the_cloud_of_many_concepts(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concepts have the share of all classes below them, so classes are the smallest tags."""
+    leaves = {f"class number {place}": 1 / classes / 2 for place in range(classes)}
+    concepts = {f"a concept {place}": 1 - place / 40 for place in range(26)}
+    frames: list[Any] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "rectangle", lambda _, place, **__: frames.append(place))
+    tag_cloud({**concepts, **leaves}, (2.75, 1.45), leaves)
+    assert len(set(frames)) == classes

@@ -139,6 +139,11 @@ def test_chance_level_is_the_mean_of_random_draws() -> None:
     assert chance_level(8, np.array(sizes)) == pytest.approx((8 - np.mean(found)) / 7, abs=0.01)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 7, 8, 50])
+def test_chance_level_without_two_images_of_a_class_is_not_below_zero(n: int) -> None:
+    assert 0 <= chance_level(n, np.ones(150, np.int64)) < 1e-12
+
+
 def test_chance_level_at_the_size_of_imagenet() -> None:
     sizes = np.full(1000, 1280)
     # Close to drawing with replacement: E[M] = 1000 (1 - 0.999^100)

@@ -52,7 +52,7 @@ def collect(index: Index) -> ClassNeurons:
         "which a tag is as large as its share f of the activation (Eq. 3). In an orange frame: the classes. "
     )
     caption += (
-        "Right: the same classes, each framed, and the concepts above them. Concepts above all classes are left out."
+        "Right: the ten largest of these classes, each framed, and the concepts above them. Concepts above all classes are left out."
         if any(row["kind"] == "concept" for row in rows)
         else "There is no second cloud, because the labels are not in a hierarchy of concepts."
     )
@@ -141,7 +141,7 @@ def _numbers(row: dict[str, Any]) -> str:
     if row[CHANCE] is not None:
         parts.append(f"by chance {row[CHANCE]:.2f}")
     if row[EXCESS] is not None:
-        parts.append(f"excess {round(row[EXCESS], 2) + 0.0:.2f}")
+        parts.append(f"excess {row[EXCESS]:z.2f}")
     return "   ·   ".join([*parts, f"{row['n']} images", f"{row['receptive_field']}"])
 
 
