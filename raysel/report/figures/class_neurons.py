@@ -52,7 +52,8 @@ def collect(index: Index) -> ClassNeurons:
         "which a tag is as large as its share f of the activation (Eq. 3). In an orange frame: the classes. "
     )
     caption += (
-        "Right: the ten largest of these classes, each framed, and the concepts above them. Concepts above all classes are left out."
+        "Right: the ten largest of these classes, each framed, and the concepts above them. Concepts above all classes "
+        "are left out."
         if any(row["kind"] == "concept" for row in rows)
         else "There is no second cloud, because the labels are not in a hierarchy of concepts."
     )
