@@ -109,8 +109,15 @@ class NetworkConfig:
     network_args: Annotated[dict[str, Any], Enters.INDIRECTLY] = field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
-    """Path or URI of a state dict: `.safetensors`, or `.pth` read as data only. Or a name of torchvision's weights
-    (`IMAGENET1K_V2`), a `.mat` for chatfield, or `random` for an untrained network."""
+    """Path or URI of a state dict or a checkpoint: `.safetensors` (or its `.index.json`), else a file of `torch.save`,
+    read as data only. Or a name of torchvision's weights (`IMAGENET1K_V2`), a `.mat` for chatfield, or `random` for an
+    untrained network."""
+    weights_key: Annotated[str | None, Enters.INDIRECTLY] = None
+    """Where the state dict is in a checkpoint, such as `model` or `ema.module`. By default averaged weights (EMA) come
+    before others."""
+    weights_prefix: Annotated[str | None, Enters.INDIRECTLY] = None
+    """Prefix of the tensors' names that is removed, such as `module.`; tensors without it are left out. By default the
+    one with which the network fits."""
     unsafe_pickle: Annotated[bool, Enters.NONE] = False
     """Load weights from a pickle that may run code. Use it only for files that you trust like a program."""
     layers: Annotated[tuple[str, ...], Enters.INDIRECTLY] = ("*",)

@@ -80,7 +80,7 @@ def raysel(home: Path, *arguments: str, **more: str) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=290,
+        timeout=550,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

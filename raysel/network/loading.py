@@ -54,8 +54,9 @@ def load(config: NetworkConfig) -> Network:
             f"{shown} does not take images of {size[0]} x {size[1]} pixels, three channels: {error}"
         ) from error
     weights_digest = digest(imported.module, average_image)
+    notes = (*imported.notes, *tapped.notes)
     return Network(
-        shown, preprocessing, tapped.taps, weights_digest, tapped.forward, normalize, imported.classes, tapped.notes
+        shown, preprocessing, tapped.taps, weights_digest, tapped.forward, normalize, imported.classes, notes
     )
 
 

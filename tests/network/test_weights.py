@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import hashlib
+import json
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -67,6 +70,104 @@ def test_checkpoints(tmp_path: Path, key: str | None, prefix: str) -> None:
     checkpoint = kept if key is None else {"epoch": 3, "args": argparse.Namespace(lr=0.1), key: kept}
     torch.save(checkpoint, tmp_path / "w.pth")
     assert_equal(loaded(tmp_path / "w.pth"), state())
+
+
+class Schedule:
+    """Of a training loop: its state is set when it is read."""
+
+    def __init__(self) -> None:
+        self.steps = [1, 2]
+
+
+class Options(dict[str, Any]):
+    """Options of a training loop, as a kind of dictionary."""
+
+
+def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """A checkpoint with objects of the training code beside the state dict."""
+    options = Options(lr=0.1, milestones=[Path("a"), np.float64(3.0)])
+    return {
+        "epoch": 3,
+        "state_dict": weights,
+        "hyper_parameters": options,
+        "callbacks": {Schedule: Schedule()},
+        "loops": collections.defaultdict(list, {"fit": [Schedule()]}),
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(5)}}}],
+    }
+
+
+def test_objects_of_the_training_code_are_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(lightning({f"model.{name}": tensor for name, tensor in state().items()}), tmp_path / "last.ckpt")
+
+    def made(*_: Any) -> None:
+        raise AssertionError("code of the checkpoint runs")
+
+    for kind in (Schedule, Options):
+        monkeypatch.setattr(kind, "__init__", made)
+        monkeypatch.setattr(kind, "__setstate__", made, raising=False)
+        monkeypatch.setattr(kind, "__new__", made)
+    assert_equal(loaded(tmp_path / "last.ckpt"), state())
+
+
+def test_several_files_of_safetensors(tmp_path: Path) -> None:
+    names = {name: f"part-{number % 2}.safetensors" for number, name in enumerate(state())}
+    for file in set(names.values()):
+        save_file({name: tensor for name, tensor in state().items() if names[name] == file}, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    assert_equal(loaded(index), state())
+    index.write_text(json.dumps({"weight_map": names | {"conv.weight": "../w.safetensors"}}))
+    assert_refused(r"names '\.\./w\.safetensors', which is not", network=OWN, weights=str(index))
+    index.write_text(json.dumps({"weight_map": names | {"more": "part-0.safetensors"}}))
+    assert_refused(r"names more, which is not in part-0", network=OWN, weights=str(index))
+    index.write_text("[]")
+    assert_refused("is not an index of safetensors", network=OWN, weights=str(index))
+
+
+AVERAGED = {
+    "torchvision": (
+        "model_ema",
+        {"module." + name: tensor for name, tensor in state(1).items()} | {"n_averaged": torch.tensor(9)},
+    ),
+    "timm": ("state_dict_ema", state(1)),
+    "nested": ("ema", {"module": state(1), "decay": 0.9}),
+}
+
+
+@pytest.mark.parametrize(("key", "averaged"), AVERAGED.values(), ids=AVERAGED)
+def test_averaged_weights_come_first_and_the_choice_is_said(tmp_path: Path, key: str, averaged: dict[str, Any]) -> None:
+    plain = "state_dict" if key == "state_dict_ema" else "model"
+    torch.save({"arch": "small", plain: state(), key: averaged}, tmp_path / "checkpoint-3.pth.tar")
+    weights = str(tmp_path / "checkpoint-3.pth.tar")
+    read = import_network(NetworkConfig(network=OWN, weights=weights))
+    assert_equal(read.module.state_dict(), state(1))
+    chosen = f"{key}.module" if key == "ema" else key
+    prefix = " with prefix 'module.'" if key == "model_ema" else ""
+    assert read.notes == (
+        f"read 4 tensors of {chosen!r} (not of {plain!r}: --weights-key chooses){prefix} from {weights}",
+    )
+    assert_equal(loaded(weights, weights_key=plain), state())
+    assert_equal(loaded(weights, weights_key=chosen), state(1))
+    assert_refused(
+        f"no state dict at --weights-key 'modle'; .*{plain}", network=OWN, weights=weights, weights_key="modle"
+    )
+
+
+def test_tensors_of_other_parts_are_left_out(tmp_path: Path) -> None:
+    student = {f"student.{name}": tensor for name, tensor in state().items()}
+    save_file(student | {"loss.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+    read = import_network(NetworkConfig(network=OWN, weights=str(tmp_path / "w.safetensors")))
+    assert_equal(read.module.state_dict(), state())
+    assert "4 tensors" not in read.notes[0]
+    assert "read 5 tensors with prefix 'student.', 1 others left out from" in read.notes[0]
+    teacher = {f"teacher.{name}": tensor for name, tensor in state(1).items()}
+    save_file(student | teacher, tmp_path / "w.safetensors")
+    settings = {"network": OWN, "weights": str(tmp_path / "w.safetensors")}
+    assert_refused(r"choose one with --weights-prefix, student\., teacher\.", **settings)
+    assert_equal(loaded(tmp_path / "w.safetensors", weights_prefix="teacher."), state(1))
+    assert_refused(
+        r"has the prefix 'x\.': --weights-prefix is one of student\., teacher\.", **settings, weights_prefix="x."
+    )
 
 
 class Trap:

@@ -83,8 +83,8 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
         module = seeded(lambda: build(name, **config.network_args))
     except (TypeError, ValueError, RuntimeError) as error:
         raise RayselError(f"{config.network} does not take these --network-args: {error}") from error
-    load_weights(module, config)
-    return ImportedNetwork(module, PREPROCESSING)
+    notes = load_weights(module, config)
+    return ImportedNetwork(module, PREPROCESSING, notes=notes)
 
 
 def build(name: str, *, classes: int = 1000, fc6: int = 4096, fc7: int = 4096) -> nn.Sequential:

@@ -32,8 +32,8 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     module = unwrapped(module, config.network)
     if preprocessing is None:
         preprocessing = getattr(module, "preprocessing", None)
-    load_weights(module, config)
-    return ImportedNetwork(module, _preprocessing(preprocessing, config.network))
+    notes = load_weights(module, config)
+    return ImportedNetwork(module, _preprocessing(preprocessing, config.network), notes=notes)
 
 
 def _factory(network: str) -> Callable[..., Any]:

@@ -11,7 +11,8 @@ from torch.export import ExportedProgram
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import RayselError
-from raysel.network.weights import fit, read_state_dict
+from raysel.files import redact_uri
+from raysel.network.weights import Chosen, choose, fit, read_checkpoint
 
 RANDOM = "random"
 """Value of `NetworkConfig.weights` for an untrained network, initialized with seed 0."""
@@ -26,6 +27,8 @@ class ImportedNetwork(NamedTuple):
     preprocessing: Preprocessing
     classes: tuple[str, ...] = ()
     """Names of its outputs, if the origin has them."""
+    notes: tuple[str, ...] = ()
+    """What was read, a line each."""
     program: ExportedProgram | None = None
     """The program that `module` was made from, if the network is one: it has been traced already."""
 
@@ -54,7 +57,24 @@ def required_weights(config: NetworkConfig) -> str:
     return config.weights
 
 
-def load_weights(module: nn.Module, config: NetworkConfig) -> None:
-    """Loads the file of weights that `config` names, if it names one."""
-    if config.weights is not None and config.weights != RANDOM:
-        fit(module, read_state_dict(config.weights, config.unsafe_pickle), config.weights)
+def load_weights(module: nn.Module, config: NetworkConfig) -> tuple[str, ...]:
+    """Loads the file of weights that `config` names, if it names one.
+
+    Returns:
+        what was read, a line each.
+    """
+    if config.weights is None or config.weights == RANDOM:
+        return ()
+    chosen = chosen_weights(config, config.weights)
+    return (fitted(module, chosen, config),)
+
+
+def chosen_weights(config: NetworkConfig, uri: str) -> Chosen:
+    """The state dict in a file of weights."""
+    return choose(read_checkpoint(uri, config.unsafe_pickle), redact_uri(uri), config.weights_key)
+
+
+def fitted(module: nn.Module, chosen: Chosen, config: NetworkConfig) -> str:
+    """Copies the state dict into the module; returns what was read, in one line."""
+    removed = fit(module, chosen.state, str(config.weights), config.weights_prefix)
+    return f"read {chosen}{removed} from {redact_uri(str(config.weights))}"

@@ -23,8 +23,8 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
         raise RayselError(f"unknown network {config.network}; {did_you_mean(name, known)}")
     required_weights(config)
     module = seeded(lambda: build(name, config.network_args))
-    load_weights(module, config)
-    return ImportedNetwork(module, config.preprocessing or preprocessing(module, config.network))
+    notes = load_weights(module, config)
+    return ImportedNetwork(module, config.preprocessing or preprocessing(module, config.network), notes=notes)
 
 
 def names() -> set[str]:

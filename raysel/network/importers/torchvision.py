@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from raysel.config import Interpolation, NetworkConfig, Preprocessing
 from raysel.errors import RayselError, did_you_mean
-from raysel.network.importers.importer import RANDOM, ImportedNetwork, required_weights, seeded
-from raysel.network.weights import StateDict, fit, read_state_dict
+from raysel.network.importers.importer import (
+    RANDOM,
+    ImportedNetwork,
+    chosen_weights,
+    fitted,
+    required_weights,
+    seeded,
+)
+from raysel.network.weights import Chosen, StateDict
 
 _TRAINED_ON_OTHER_INPUT = ("googlenet", "inception_v3")
 _DENSENET_NORM = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
@@ -23,11 +31,10 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     if name not in known:
         raise RayselError(f"unknown network {config.network}; {did_you_mean(name, known)}")
     weights = required_weights(config)
-    state = None if weights == RANDOM else _state_dict(name, weights, config.unsafe_pickle)
-    module = seeded(lambda: build(name, config.network_args, state))
-    if state is not None:
-        fit(module, state, weights)
-    return ImportedNetwork(module, preprocessing(name, weights))
+    chosen = None if weights == RANDOM else _chosen(name, weights, config)
+    module = seeded(lambda: build(name, config.network_args, chosen.state if chosen else None))
+    notes = (fitted(module, chosen, config),) if chosen else ()
+    return ImportedNetwork(module, preprocessing(name, weights), notes=notes)
 
 
 def names() -> list[str]:
@@ -47,7 +54,7 @@ def build(name: str, arguments: dict[str, Any], state: StateDict | None) -> nn.M
 
     settings: dict[str, Any] = {"weights": None}
     if name in _TRAINED_ON_OTHER_INPUT:
-        has_heads = state is not None and any(key.lower().removeprefix("module.").startswith("aux") for key in state)
+        has_heads = state is not None and any(".aux" in f".{key.lower()}" for key in state)
         settings |= {"transform_input": True, "aux_logits": has_heads, "init_weights": False}
     try:
         return models.get_model(name, **(settings | arguments))
@@ -55,17 +62,17 @@ def build(name: str, arguments: dict[str, Any], state: StateDict | None) -> nn.M
         raise RayselError(f"torchvision:{name} does not take these --network-args: {error}") from error
 
 
-def _state_dict(name: str, weights: str, unsafe_pickle: bool) -> StateDict:
+def _chosen(name: str, weights: str, config: NetworkConfig) -> Chosen:
     """The weights of a name such as ``IMAGENET1K_V2`` or in a file, with the names that torchvision has today."""
     from torchvision import models
 
     if weights in models.get_model_weights(name).__members__:
-        state = _published(name, weights)
+        chosen = Chosen(_published(name, weights), "")
     else:
-        state = read_state_dict(weights, unsafe_pickle)
+        chosen = chosen_weights(config, weights)
     if name.startswith("densenet"):  # in old files ``norm1`` is called ``norm.1``
-        return {_DENSENET_NORM.sub(r"\1\2", key): value for key, value in state.items()}
-    return state
+        return replace(chosen, state={_DENSENET_NORM.sub(r"\1\2", key): each for key, each in chosen.state.items()})
+    return chosen
 
 
 def _published(name: str, weights: str) -> StateDict:
