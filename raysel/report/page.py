@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
+from matplotlib.ft2font import FT2Font
 from pyarrow import csv
 
 from raysel.errors import RayselError
 from raysel.report.background import chance_note, facts
 from raysel.report.drawing.style import RC
+from raysel.report.drawing.tag_cloud import font_with
 from raysel.report.figures import EXHIBITS, Exhibit, NotShownError
 from raysel.store import Index
 
@@ -55,7 +58,8 @@ def write_report(index: Index, out: Path) -> list[str]:
     """
     try:
         _clear(out)
-        with rc_context(RC):
+        with rc_context({**RC, "font.family": _fonts(index)}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn, and the CSV has the name
             shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS]
         loader = PackageLoader("raysel.report", ".")
         template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -66,6 +70,12 @@ def write_report(index: Index, out: Path) -> list[str]:
     except OSError as error:
         raise RayselError(f"cannot write {error.filename or out}: {error.strerror or error}") from None
     return [PAGE, *(file for each in shown for file in each.files)]
+
+
+def _fonts(index: Index) -> list[str]:
+    """DejaVu Sans and, if it lacks a letter of a layer's name, a font that has it."""
+    other = FT2Font(font_with("".join(index.layers))).family_name
+    return list(dict.fromkeys([*RC["font.family"], other]))
 
 
 def _clear(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -61,6 +62,17 @@ def test_letters_that_the_usual_font_lacks_are_taken_from_another() -> None:
     assert font_with("açaí Ж") == usual
     assert font_with("a\u1d8a") != usual
     assert font_with("\ue8ff\U000f1234") == usual
+
+
+@pytest.mark.parametrize(("letter", "font"), [("\u1d8a", "STIXGeneral"), ("\U000f1234", "DejaVuSans")])
+def test_letters_of_a_layer_that_the_usual_font_lacks(tmp_path: Path, letter: str, font: str) -> None:
+    """The second letter is in no font: it is a box, and nothing is said on the terminal."""
+    build(tmp_path / "index", (Layer(f"conv {letter}", 4, 9, 2),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        write_report(raysel.open(tmp_path / "index"), tmp_path / "out")
+    drawing = (tmp_path / "out" / "fig5-color-selectivity.svg").read_text()
+    assert {each for each in ("STIXGeneral", "DejaVuSans") if f'id="{each}' in drawing} >= {font}
 
 
 def test_classes_of_one_name_and_classes_above_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

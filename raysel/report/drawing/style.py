@@ -18,7 +18,7 @@ HIGH, LOW = "#d55e00", "#0072b2"
 ORANGE = "#e69f00"
 
 RC: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans"],
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
