@@ -64,7 +64,7 @@ def chance_note(index: Index) -> str:
     chance = chance[~np.isnan(chance)]
     return (
         f"Chance: with {classes:,} classes, a neuron whose images were drawn at random would have a class selectivity "
-        f"of {chance.mean():.2f} on average (from {chance.min():.2f} to {chance.max():.2f}, depending on its N). With "
-        "few classes the value is high whatever a neuron does. Only what exceeds chance says something about a neuron: "
-        "excess is 0 at chance and 1 if all images are of one class."
+        f"of {chance.mean():z.2f} on average (from {chance.min():z.2f} to {chance.max():z.2f}, depending on its N). "
+        "With few classes the value is high whatever a neuron does. Only what exceeds chance says something about a "
+        "neuron: excess is 0 at chance and 1 if all images are of one class."
     )

@@ -140,7 +140,7 @@ def draw(found: ClassNeurons) -> Figure:
 def _numbers(row: dict[str, Any]) -> str:
     parts = [f"class selectivity {row[CLASS]:.2f}"]
     if row[CHANCE] is not None:
-        parts.append(f"by chance {row[CHANCE]:.2f}")
+        parts.append(f"by chance {row[CHANCE]:z.2f}")
     if row[EXCESS] is not None:
         parts.append(f"excess {row[EXCESS]:z.2f}")
     return "   ·   ".join([*parts, f"{row['n']} images", f"{row['receptive_field']}"])

@@ -126,6 +126,7 @@ def _draw_layer(panel: Axes, rows: pa.Table, columns: int) -> None:
             panel.text(x, y, text, transform=panel.transAxes, color=color, fontsize=size, ha=side)
     panel.set_ylim(0, 1.02)
     panel.set_xlim(1, max(len(ranks), 2))
+    panel.locator_params(axis="x", integer=True)
     panel.grid(color=RULE, linewidth=0.3)
 
 

@@ -36,7 +36,7 @@ def collect(index: Index, x: str, y: str, text: str) -> Points:
     table = table.set_column(0, "layer", table["layer"].cast(pa.string()))
     chance = float(np.nanmean(values(index, CHANCE))) if y == CLASS and has(index, CHANCE) else None
     if chance is not None:
-        text += f" Dashed: what chance would give on average, {chance:.2f}."
+        text += f" Dashed: what chance would give on average, {chance:z.2f}."
     return Points(table, text, chance)
 
 

@@ -67,7 +67,7 @@ def collect_class(index: Index) -> Bars:
     if has(index, EXCESS):
         chance = float(np.nanmean(values(index, CHANCE)))
         caption += (
-            f" Images drawn at random would give {chance:.2f} on average, so many neurons of the upper row are blue "
+            f" Images drawn at random would give {chance:z.2f} on average, so many neurons of the upper row are blue "
             "by chance alone where this is high. The lower row corrects for it: 0 is chance (values below 0 are in "
             "the first bin), 1 is a single class."
         )
