@@ -62,12 +62,12 @@ class TensorReceptiveFields:
         sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
         if operation.name in ("expand_as", "view_as", "reshape_as"):
             sources = sources[:1]
-        if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
+        if operation.name in ("getitem", "getattr") and self._traced.tensor_shape(sources[0]) is None:
             if sources[0] in self._bounds:
                 self._bounds[node] = self._bounds[sources[0]]
             if sources[0] in self._gated:
                 self._gated.add(node)
-            return self._fields.get(sources[0])  # one of several tensors that a split returned
+            return self._fields.get(sources[0])  # one of several tensors, as of a split or a maximum
         operands = [
             (field, shape)
             for source in sources

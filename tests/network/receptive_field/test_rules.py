@@ -104,6 +104,8 @@ EXACT = {
     "space to depth": lambda x: space_to_depth(x, 2),
     "space to depth and a convolution": nn.Sequential(SpaceToDepth(), nn.Conv2d(72, 8, 3, padding=1)),
     "means over blocks": lambda x: x.view(-1, 8, 6, 2, 6, 2).mean((3, 5)),
+    "the maximum over channels": lambda x: x * x.max(1, keepdim=True).values,
+    "instance norm with stored statistics": nn.InstanceNorm2d(8, track_running_stats=True),
     "weights alone": lambda x: x + torch.ones(12),
 }
 
@@ -152,6 +154,8 @@ WHOLE = {
     "global pooling": lambda x: x + functional.adaptive_avg_pool2d(x, 1),
     "group norm": nn.GroupNorm(2, 8),
     "instance norm": nn.InstanceNorm2d(8),
+    "group norm with rows in the place of channels": lambda x: functional.group_norm(x.permute(0, 2, 3, 1), 1),
+    "the spread of all values": lambda x: x / x.std(False),
     "softmax over space": lambda x: torch.softmax(x.flatten(2), dim=-1),
     "a fully connected layer": nn.Sequential(nn.Flatten(), nn.Linear(8 * 12 * 12, 3)),
     "layer norm over all": nn.LayerNorm((8, 12, 12)),
