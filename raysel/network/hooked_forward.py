@@ -17,7 +17,7 @@ from torch import nn
 
 from raysel.errors import RayselError, type_and_first_line
 from raysel.network.channel_layout import channels_dim
-from raysel.network.forward import Visit, as_map
+from raysel.network.forward import Visit, as_map, use_channels_last
 from raysel.network.graph.digest import digest_of_modules
 from raysel.network.graph.tracing import UntraceableError
 
@@ -123,7 +123,7 @@ class HookedForward:
 
     def __init__(self, module: nn.Module, taps: list[CalledModule]) -> None:
         self._module = module.eval().requires_grad_(False)
-        self._module.to(memory_format=torch.channels_last)
+        use_channels_last(self._module)
         self._taps = taps
         self.digest = digest_of_modules(module, [tap.name for tap in taps] + ["by image"])
         self._visit: Visit | None = None

@@ -28,21 +28,27 @@ class Between(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
-        x = self.norm(x) if self.operation == "batch norm" else OPERATIONS[self.operation](x)
-        return self.last(x)
+        return self.last(OPERATIONS[self.operation](self, x))
 
 
-OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "mean": lambda x: (x - x.mean()) / x.std(False),
-    "largest of all": lambda x: x / x.abs().amax((0, 2, 3), keepdim=True),
-    "norm of all": lambda x: x / x.norm(),
-    "batch norm": lambda x: x,
-    "batch norm in training": lambda x: functional.batch_norm(x, torch.zeros(4), torch.ones(4), training=True),
-    "mean of each": lambda x: (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True),
-    "softmax": lambda x: x.softmax(1),
-    "dropout": lambda x: functional.dropout(x),
-    "noise": lambda x: x + torch.randn_like(x),
-    "dropout that is off": lambda x: functional.dropout(functional.dropout(x, training=False), 0.0),
+def standardized_convolution(net: Between, x: torch.Tensor) -> torch.Tensor:
+    """Batch norm without images, over the weights."""
+    weight = functional.batch_norm(net.last.weight.reshape(1, 4, 36), None, None, training=True)
+    return functional.conv2d(x, weight.reshape(4, 4, 3, 3), padding=1)
+
+
+OPERATIONS: dict[str, Callable[[Between, torch.Tensor], torch.Tensor]] = {
+    "mean": lambda net, x: (x - x.mean()) / x.std(False),
+    "largest of all": lambda net, x: x / x.abs().amax((0, 2, 3), keepdim=True),
+    "norm of all": lambda net, x: x / x.norm(),
+    "batch norm": lambda net, x: net.norm(x),
+    "batch norm in training": lambda net, x: functional.batch_norm(x, torch.zeros(4), torch.ones(4), training=True),
+    "mean of each": lambda net, x: (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True),
+    "softmax": lambda net, x: x.softmax(1),
+    "standardized weights": lambda net, x: standardized_convolution(net, x),
+    "dropout": lambda net, x: functional.dropout(x),
+    "noise": lambda net, x: x + torch.randn_like(x),
+    "dropout that is off": lambda net, x: functional.dropout(functional.dropout(x, training=False), 0.0),
 }
 MIXING = ("mean", "largest of all", "norm of all", "batch norm", "batch norm in training")
 RANDOM = ("dropout", "noise")

@@ -49,10 +49,9 @@ def _before(graph: OperationGraph, read: Iterable[fx.Node]) -> list[fx.Node]:
 
 
 def _is_over_images(node: fx.Node, graph: OperationGraph) -> bool:
-    operation = graph.operations[node]
+    operation, sources = graph.operations[node], graph.sources(node)
     if operation.arguments.get("over_images"):
-        return True
-    sources = graph.sources(node)
+        return bool(sources)  # or it standardizes weights
     shape = graph.shape(sources[0]) if sources else None
     if not shape or operation.name not in _REDUCED | _NORMALIZED_OVER:
         return False

@@ -14,7 +14,7 @@ from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import PROBE_BATCH, TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
 from raysel.network.receptive_field.gates import LOCAL, Operands, is_norm, without_gates
-from raysel.network.receptive_field.rules import POINTWISE, RULES
+from raysel.network.receptive_field.rules import OVERWRITES, POINTWISE, RULES
 from raysel.network.receptive_field.shape_rules import join, overwritten
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
 from raysel.neurons import ReceptiveField
@@ -59,7 +59,7 @@ class TensorReceptiveFields:
         if node.op in ("get_attr", "output") or not holds_tensors(self._traced.shapes.get(node)):
             return None
         operation = describe(node, self._traced)
-        sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
+        sources = node.all_input_nodes[operation.name in OVERWRITES :]  # y.copy_(x) sees x only
         if operation.name in ("expand_as", "view_as", "reshape_as"):
             sources = sources[:1]
         if operation.name in ("getitem", "getattr") and self._traced.tensor_shape(sources[0]) is None:

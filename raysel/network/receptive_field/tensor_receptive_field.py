@@ -96,7 +96,8 @@ class TensorReceptiveField:
         if self.dims == last_two:
             return self
         if all(axis.whole for axis in self.axes):
-            return self.everything(shape)
+            rows, columns = (axis.everything(n) for axis, n in zip(self.axes, shape[-2:], strict=True))
+            return TensorReceptiveField((rows, columns), last_two)
         if shape[-2:] == (1, 1) and self.dims == (None, None):
             return replace(self, dims=last_two)
         return None

@@ -61,6 +61,25 @@ def transposed_windows(x: torch.Tensor) -> torch.Tensor:
     return x.reshape(-1, 6, 6, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 12, 12, 8).permute(0, 3, 1, 2)
 
 
+def zero_channels(x: torch.Tensor) -> torch.Tensor:
+    x[:, :2].zero_()
+    x[:, 3].fill_(1.0)
+    return x
+
+
+def filled(x: torch.Tensor) -> torch.Tensor:
+    y = torch.empty_like(x)
+    y[:, :4].copy_(x[:, 4:])
+    y[:, 4:].copy_(x[:, :4])
+    return y
+
+
+def filled_rows(x: torch.Tensor) -> torch.Tensor:
+    y = x.new_zeros(2, 8, 14, 12)
+    y[:, :, 1:13].copy_(x)
+    return y
+
+
 class SpaceToDepth(nn.Module):
     """Blocks of 3 x 3."""
 
@@ -106,6 +125,9 @@ EXACT = {
     "means over blocks": lambda x: x.view(-1, 8, 6, 2, 6, 2).mean((3, 5)),
     "the maximum over channels": lambda x: x * x.max(1, keepdim=True).values,
     "instance norm with stored statistics": nn.InstanceNorm2d(8, track_running_stats=True),
+    "zeros beside a map": lambda x: torch.cat((x, torch.zeros_like(x), x.new_ones(x.shape)), 1),
+    "channels that are set to zero": zero_channels,
+    "a map that is filled by halves": filled,
     "weights alone": lambda x: x + torch.ones(12),
 }
 
@@ -180,6 +202,8 @@ BOUNDED = {
     "upside down": lambda x: x.transpose(2, 3) + x,
     "one row of each block": lambda x: x.view(-1, 8, 6, 2, 12)[:, :, :, 0],
     "transposed windows": transposed_windows,
+    "rows that are filled": filled_rows,
+    "a padded sequence": lambda x: functional.pad((x @ x).flatten(2), (0, 12))[..., 12:].reshape(2, 8, 12, 12) + x,
     "every other row, split": lambda x: x.view(-1, 8, 6, 2, 12).select(3, 1),
 }
 
