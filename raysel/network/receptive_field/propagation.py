@@ -81,6 +81,8 @@ class TensorReceptiveFields:
         if gated or not self._gated.isdisjoint(sources):
             self._gated.add(node)
         reason = f"no rule for {operation.name}" if field is None else f"{operation.name} of unequal windows"
+        if operation.name == "overwritten" and field and any(self._fields.get(each) is None for each in sources[1:]):
+            field, reason = field.as_bound(), "constants are written into the map"
         field = field or self._images.everything(shape)
         if not field.exact:
             self._bounds[node] = next((self._bounds[each] for each in sources if each in self._bounds), reason)

@@ -61,12 +61,6 @@ def transposed_windows(x: torch.Tensor) -> torch.Tensor:
     return x.reshape(-1, 6, 6, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 12, 12, 8).permute(0, 3, 1, 2)
 
 
-def zero_channels(x: torch.Tensor) -> torch.Tensor:
-    x[:, :2].zero_()
-    x[:, 3].fill_(1.0)
-    return x
-
-
 def filled(x: torch.Tensor) -> torch.Tensor:
     y = torch.empty_like(x)
     y[:, :4].copy_(x[:, 4:])
@@ -126,7 +120,6 @@ EXACT = {
     "the maximum over channels": lambda x: x * x.max(1, keepdim=True).values,
     "instance norm with stored statistics": nn.InstanceNorm2d(8, track_running_stats=True),
     "zeros beside a map": lambda x: torch.cat((x, torch.zeros_like(x), x.new_ones(x.shape)), 1),
-    "channels that are set to zero": zero_channels,
     "a map that is filled by halves": filled,
     "weights alone": lambda x: x + torch.ones(12),
 }
@@ -206,6 +199,20 @@ BOUNDED = {
     "a padded sequence": lambda x: functional.pad((x @ x).flatten(2), (0, 12))[..., 12:].reshape(2, 8, 12, 12) + x,
     "every other row, split": lambda x: x.view(-1, 8, 6, 2, 12).select(3, 1),
 }
+
+
+@pytest.mark.parametrize("part", [(slice(None), slice(0, 2)), (slice(None), slice(None), slice(0, 2))])
+def test_a_map_with_constants_written_into_it_sees_no_more_than_before(part: tuple[slice, ...]) -> None:
+    """It sees less where whole rows are constant."""
+
+    def with_constants(x: torch.Tensor) -> torch.Tensor:
+        x[part].zero_()
+        x[part].fill_(1.0)
+        return x
+
+    field = field_of(Then(with_constants))
+    assert (field.height, field.width) == (3, 3)
+    assert field.bound == "constants are written into the map"
 
 
 @pytest.mark.parametrize("name", BOUNDED)
