@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
-from raysel.network.forward import Visit, as_map
+from raysel.network.forward import Visit, as_map, use_channels_last
 from raysel.network.graph.digest import digest_of_graph
 from raysel.network.graph.operations import describe
 from raysel.network.graph.simplification import simplify
@@ -39,7 +39,7 @@ class GraphForward:
         self.digest = digest_of_graph(traced.module, graph)
         simplify(traced.module, graph, operations)
         self._module = fx.GraphModule(traced.module, graph).eval()
-        self._module.to(memory_format=torch.channels_last)
+        use_channels_last(self._module)
         self._module.requires_grad_(False)
 
     def to(self, device: str) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from raysel.errors import RayselError, type_and_first_line
 from raysel.network.channel_layout import channels_dim
-from raysel.network.forward import Visit, as_map
+from raysel.network.forward import Visit, as_map, use_channels_last
 from raysel.network.graph.digest import digest_of_modules
 from raysel.network.graph.tracing import UntraceableError
 
@@ -117,16 +117,15 @@ def choose_modules(called: list[CalledModule], layers: tuple[str, ...]) -> list[
 class HookedForward:
     """Runs the network's own code and stops when it has seen all taps.
 
-    If images take different branches, each runs alone, so that its own values choose its branch. A map is NaN, which
-    does not rank, for an image that does not call the tap's module.
+    Each image runs alone, so that its own values choose the branches that it takes. A map is NaN, which does not rank,
+    for an image that does not call the tap's module.
     """
 
-    def __init__(self, module: nn.Module, taps: list[CalledModule], by_image: bool) -> None:
+    def __init__(self, module: nn.Module, taps: list[CalledModule]) -> None:
         self._module = module.eval().requires_grad_(False)
-        self._module.to(memory_format=torch.channels_last)
-        self._by_image = by_image
+        use_channels_last(self._module)
         self._taps = taps
-        self.digest = digest_of_modules(module, [tap.name for tap in taps] + ["by image"] * by_image)
+        self.digest = digest_of_modules(module, [tap.name for tap in taps] + ["by image"])
         self._visit: Visit | None = None
         self._seen: set[int] = set()
         for number, tap in enumerate(taps):
@@ -157,9 +156,6 @@ class HookedForward:
 
     def __call__(self, inputs: torch.Tensor, visit: Visit) -> None:
         """See `Forward`."""
-        if not self._by_image:
-            self._run(inputs, visit)
-            return
         maps: list[list[torch.Tensor]] = [[] for _ in self._taps]
         for image in inputs.split(1):
             self._run(image, lambda number, map_: maps[number].append(map_.clone()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
@@ -15,6 +15,8 @@ from raysel.marks import map_paths
 from raysel.network.channel_layout import channels_first
 from raysel.network.forward import Forward
 from raysel.network.graph.exporting import trace_by_export, trace_program
+from raysel.network.graph.independence import operation_over_images, random_operation
+from raysel.network.graph.operation_graph import OperationGraph
 from raysel.network.graph.tracing import Traced, UntraceableError, trace
 from raysel.network.graph_forward import GraphForward
 from raysel.network.hooked_forward import HookedForward, called_modules, choose_modules, never_called
@@ -110,8 +112,34 @@ def _tap_graph(config: NetworkConfig, traced: Traced, size: Size) -> _Tapped:
         taps = [
             replace(t, local=None if each == t.receptive_field else each) for t, each in zip(taps, local, strict=True)
         ]
-    forward = GraphForward(traced, [point.node for point in points], [point.channels_dim for point in points])
-    return _Tapped(tuple(taps), forward, (note,) if note else ())
+    nodes = [point.node for point in points]
+    traced, batch_note = _each_image_by_itself(config, traced, nodes)
+    forward = GraphForward(traced, nodes, [point.channels_dim for point in points])
+    return _Tapped(tuple(taps), forward, tuple(each for each in (note, batch_note) if each))
+
+
+def _each_image_by_itself(config: NetworkConfig, traced: Traced, read: list[fx.Node]) -> tuple[Traced, str | None]:
+    """The graph, for batches of one image if images of a batch influence each other before the nodes `read`, which a
+    note then says.
+
+    Raises:
+        RayselError: their values are random.
+    """
+    graph = OperationGraph(traced)
+    if (random := random_operation(graph, read)) is not None:
+        raise RayselError(
+            f"{redact_uri(config.network)}: {random} gives other values in every forward; if it is meant for training, "
+            "make it depend on self.training, or leave the layers behind it out with --layers"
+        )
+    over = None if traced.batch == 1 else operation_over_images(graph, read)
+    if over is None:
+        return traced, None
+    if traced.batch is not None:
+        raise RayselError(
+            f"{redact_uri(config.network)}: {over} mixes the {traced.batch} images of a batch: export the program with "
+            "a batch of one image, or of any size"
+        )
+    return replace(traced, batch=1), f"{over} mixes the images of a batch, so each image runs alone"
 
 
 def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Tensor]) -> _Tapped:
@@ -132,8 +160,7 @@ def _tap_modules(config: NetworkConfig, module: nn.Module, probes: list[torch.Te
         reading = f"{'convolution' if call.convolution else 'output'} (the network cannot be traced{caveat})"
         shape = channels_first(call.shape, call.channels_dim)
         taps.append(Tap(call.name, shape[1], _map_size(shape), whole, reading, depth))
-    by_image = not all(call.always for call in called)
-    return _Tapped(tuple(taps), HookedForward(module, [call for call, _ in chosen], by_image), notes)
+    return _Tapped(tuple(taps), HookedForward(module, [call for call, _ in chosen]), notes)
 
 
 def _map_size(shape: tuple[int, ...]) -> Size:

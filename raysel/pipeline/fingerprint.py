@@ -19,9 +19,12 @@ from raysel.selectivity import Concepts, plugin_versions
 if TYPE_CHECKING:  # an index is derived again without torch
     from raysel.network import Network
 
-SCAN_VERSION = 1
-"""Increment this when the same inputs give other rankings."""
-DERIVE_VERSION = 7
+SCAN_VERSION = 2
+"""Increment this when the same inputs give other rankings.
+
+2: images run alone in networks that mix the images of a batch and in those that cannot be traced.
+"""
+DERIVE_VERSION = 8
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
@@ -29,7 +32,8 @@ DERIVE_VERSION = 7
 4: a field that is larger than the input is cut at its own position, unless every position sees the whole input.
 5: indexes of color names, of concepts and of sharpness.
 6: a convolution that is called as a function without a stride has stride 1; columns of interventions.
-7: the chance level is not below 0 by a rounding error.
+7: fields behind group norm over rows, instance norm with stored statistics and batch norm without.
+8: the chance level is not below 0 by a rounding error.
 """
 
 

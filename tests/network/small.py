@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -55,6 +56,15 @@ class InPlace(nn.Module):
         x = self.conv(x).relu_().mul_(-2.0)
         x -= 1
         return self.head(x.mean((2, 3)))
+
+
+def exits() -> nn.Module:
+    sys.exit(3)
+
+
+def without_values() -> nn.Module:
+    with torch.device("meta"):
+        return nn.Conv2d(3, 4, 3)
 
 
 def fails() -> nn.Module:
@@ -244,6 +254,32 @@ class Dropped(nn.Module):
         elif self.kind == "out":
             torch.add(self.b(x), 1.0, out=y)
         return self.c(y)
+
+
+class WithVolumes(nn.Module):
+    """A convolution in three dimensions between two others."""
+
+    preprocessing = Preprocessing(resize=(12, 12), crop=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.volume, self.last = nn.Conv2d(3, 4, 3), nn.Conv3d(4, 4, (1, 3, 3)), nn.Conv2d(4, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.volume(self.first(x).unsqueeze(2)).squeeze(2))
+
+
+class Brightened(nn.Module):
+    """Dark images are made brighter, in code that no tracer can follow; all images take the same modules."""
+
+    preprocessing = Branching.preprocessing
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x if float(x.mean()) > 0.3 else 3 * x)
 
 
 class BranchingLast(nn.Module):

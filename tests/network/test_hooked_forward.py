@@ -34,6 +34,18 @@ def test_every_image_takes_its_own_branch() -> None:
     assert actual["dark"][[1, 2]].isnan().all()
 
 
+def test_every_image_takes_its_own_branch_through_the_same_modules() -> None:
+    network = load(NetworkConfig(network="tests.network.small:Brightened"))
+    module = import_network(NetworkConfig(network="tests.network.small:Brightened")).module.eval()
+    images = torch.randint(0, 60, (3, 12, 12, 3), dtype=torch.uint8)
+    images[1] += 150
+    with torch.no_grad():
+        alone = [
+            module.conv(image * (1 if k == 1 else 3)) for k, image in enumerate(network.normalize(images).split(1))
+        ]
+    assert_close(maps(network, images)["conv"], torch.cat(alone))
+
+
 def test_a_branch_that_was_not_taken_gives_no_activation() -> None:
     network = load(BRANCHING)
     dark, bright = (np.full((3, 12, 12, 3), value, np.uint8) for value in (20, 200))

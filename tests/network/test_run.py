@@ -134,6 +134,14 @@ def test_maps_are_freed_when_no_longer_needed() -> None:
     assert most == 1
 
 
+def test_weights_of_other_dimensions_are_left_as_they_are() -> None:
+    config = NetworkConfig(network="tests.network.small:WithVolumes")
+    network = load(config)
+    images = pixels(network, 2)
+    expected = plain(import_network(config).module, images, network)
+    assert_close(maps(network, images)["last"], expected["last"])
+
+
 def test_weights_do_not_change() -> None:
     network = load(NetworkConfig(network="tests.network.small:InPlace"))
     images = pixels(network, 2)

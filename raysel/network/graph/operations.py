@@ -43,6 +43,11 @@ _SIGNATURES: dict[str, tuple[str, ...]] = {
     "stack": ("tensors", "dim"),
     "linear": ("input", "weight", "bias"),
     "layer_norm": ("input", "normalized_shape"),
+    "group_norm": ("input", "num_groups"),
+    "batch_norm": ("input", "#1", "#2", "#3", "#4", "training"),
+    "instance_norm": ("input", "#1", "#2", "#3", "#4", "use_input_stats"),
+    "dropout": ("input", "p", "training", "inplace"),
+    "stochastic_depth": ("input", "p", "mode", "training"),
     "permute": ("input", "dims"),
     "transpose": ("input", "dim0", "dim1"),
     "unsqueeze": ("input", "dim"),
@@ -110,9 +115,11 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "pad": ("constant_pad_nd",),
     "max_pool2d": ("max_pool2d_with_indices",),
     "split": ("split_with_sizes", "tensor_split"),
-    "dropout": ("stochastic_depth", "feature_dropout", "alpha_dropout", "dropout2d"),
+    "dropout": ("stochastic_depth", "feature_dropout", "alpha_dropout", "dropout1d", "dropout2d", "dropout3d"),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+_BY_STATISTICS = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+"""Norms by stored statistics or by those of their input, with the argument that says which."""
 _OF_TWO = {"max": "maximum", "min": "minimum"}
 """What operations with the name of a reduction are if they take two tensors."""
 
@@ -154,9 +161,30 @@ def describe(node: fx.Node, traced: Traced) -> Operation:
     arguments = {key: _known(value, traced) for key, value in arguments.items()}
     if name in _OF_TWO and (isinstance(arguments.get("dim"), fx.Node) or "other" in arguments):
         name = _OF_TWO[name]
+    if name in _BY_STATISTICS:
+        name, arguments["over_images"] = _norm_by_statistics(name, arguments)
     if name in CONVOLUTIONS and node.op != "call_module":
         arguments["kernel_size"] = (traced.tensor_shape(arguments["weight"]) or (1, 1))[-2:]
     return Operation(name, arguments, in_place or arguments.get("inplace") is True or "out" in arguments)
+
+
+def _norm_by_statistics(name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    """A norm's name by what it does, and True if it takes the statistics of a whole batch.
+
+    With stored statistics, an instance norm is a batch norm. With those of its input, a batch norm is an instance norm
+    if each image runs alone.
+    """
+    stored = arguments.get("running_mean", True) is not None and arguments.get(_BY_STATISTICS[name]) is not True
+    return "batch_norm" if stored else "instance_norm", name == "batch_norm" and not stored
+
+
+def reduced_dims(operation: Operation, ndim: int, default: int | None = None) -> set[int]:
+    """The dimensions, from 0 to `ndim` - 1, that a reduction or a norm is over; all if it has none and no `default`."""
+    dims = operation.arguments.get("dim", operation.arguments.get("axis"))
+    dims = default if dims is None or isinstance(dims, bool) else dims  # x.std(False) is not over dimension 0
+    if dims is None or dims == () or dims == []:
+        return set(range(ndim))
+    return {int(dim) % ndim for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))}
 
 
 def _describe_call(node: fx.Node) -> tuple[str, dict[str, Any], bool]:
@@ -179,7 +207,7 @@ def _describe_module(node: fx.Node, traced: Traced) -> tuple[str, dict[str, Any]
     named = (_MODULES[base] for base in type(module).__mro__ if base in _MODULES)
     name = getattr(module, "raysel_operation", None) or next(named, type(module).__name__)
     arguments: dict[str, Any] = _by_name(("input",), node.args) | node.kwargs
-    settings = (*_SIGNATURES.get(name, ()), "kernel_size", "padding_mode", "inplace")
+    settings = (*_SIGNATURES.get(name, ()), "kernel_size", "padding_mode", "inplace", "running_mean")
     arguments |= {key: getattr(module, key) for key in settings if key not in arguments and hasattr(module, key)}
     if name == "pad":
         arguments["pad"] = getattr(module, "padding", None)

@@ -24,7 +24,7 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     factory = _factory(config.network)
     try:
         made = seeded(lambda: factory(**config.network_args))
-    except Exception as error:  # the factory can raise anything
+    except (Exception, SystemExit) as error:  # the factory can raise anything
         raise RayselError(f"{config.network} failed with {type_and_first_line(error)}") from error
     module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
@@ -33,6 +33,10 @@ def import_network(config: NetworkConfig) -> ImportedNetwork:
     if preprocessing is None:
         preprocessing = getattr(module, "preprocessing", None)
     notes = load_weights(module, config)
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise RayselError(
+            f"{config.network} returns weights on the device 'meta', without values: make them on the CPU"
+        )
     return ImportedNetwork(module, _preprocessing(preprocessing, config.network), notes=notes)
 
 
@@ -41,7 +45,7 @@ def _factory(network: str) -> Callable[..., Any]:
     try:
         with _importable_working_directory():
             module = importlib.import_module(package)
-    except Exception as error:  # the module can raise anything
+    except (Exception, SystemExit) as error:  # the module can raise anything
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and (package == missing or package.startswith(missing + ".")):
             raise RayselError(

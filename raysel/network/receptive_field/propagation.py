@@ -14,7 +14,7 @@ from raysel.network.graph.operations import Operation, describe
 from raysel.network.graph.tracing import PROBE_BATCH, TensorShape, Traced, holds_tensors
 from raysel.network.receptive_field.axis_extent import AxisExtent
 from raysel.network.receptive_field.gates import LOCAL, Operands, is_norm, without_gates
-from raysel.network.receptive_field.rules import POINTWISE, RULES
+from raysel.network.receptive_field.rules import OVERWRITES, POINTWISE, RULES
 from raysel.network.receptive_field.shape_rules import join, overwritten
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField, broadcast
 from raysel.neurons import ReceptiveField
@@ -59,15 +59,15 @@ class TensorReceptiveFields:
         if node.op in ("get_attr", "output") or not holds_tensors(self._traced.shapes.get(node)):
             return None
         operation = describe(node, self._traced)
-        sources = node.all_input_nodes[operation.name == "copy" :]  # y.copy_(x) sees x only
+        sources = node.all_input_nodes[operation.name in OVERWRITES :]  # y.copy_(x) sees x only
         if operation.name in ("expand_as", "view_as", "reshape_as"):
             sources = sources[:1]
-        if operation.name == "getitem" and self._traced.tensor_shape(sources[0]) is None:
+        if operation.name in ("getitem", "getattr") and self._traced.tensor_shape(sources[0]) is None:
             if sources[0] in self._bounds:
                 self._bounds[node] = self._bounds[sources[0]]
             if sources[0] in self._gated:
                 self._gated.add(node)
-            return self._fields.get(sources[0])  # one of several tensors that a split returned
+            return self._fields.get(sources[0])  # one of several tensors, as of a split or a maximum
         operands = [
             (field, shape)
             for source in sources
@@ -81,6 +81,8 @@ class TensorReceptiveFields:
         if gated or not self._gated.isdisjoint(sources):
             self._gated.add(node)
         reason = f"no rule for {operation.name}" if field is None else f"{operation.name} of unequal windows"
+        if operation.name == "overwritten" and field and any(self._fields.get(each) is None for each in sources[1:]):
+            field, reason = field.as_bound(), "constants are written into the map"
         field = field or self._images.everything(shape)
         if not field.exact:
             self._bounds[node] = next((self._bounds[each] for each in sources if each in self._bounds), reason)

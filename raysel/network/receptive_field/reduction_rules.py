@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from raysel.network.graph.operations import Operation
+from raysel.network.graph.operations import Operation, reduced_dims
 from raysel.network.receptive_field.tensor_receptive_field import Result, Shape, TensorReceptiveField
 
 
 def reduction(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """A sum, mean or maximum over dimensions."""
-    dim = operation.arguments.get("dim", operation.arguments.get("axis"))
-    if dim is None or dim == ():
-        dims = set(range(len(before)))
-    else:
-        dims = {int(d) % len(before) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
-    return field.reduced(dims, keepdim=len(before) == len(after))
+    return field.reduced(reduced_dims(operation, len(before)), keepdim=len(before) == len(after))
 
 
 def linear(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
@@ -30,13 +25,13 @@ def layer_norm(operation: Operation, field: TensorReceptiveField, before: Shape,
 
 def over_one_dimension(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
     """Softmax, or division by the norm over some dimensions, by default channels."""
-    dims = operation.setting("dim", 1)
-    return _normalized(field, {int(d) % len(before) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))})
+    return _normalized(field, reduced_dims(operation, len(before), default=1))
 
 
 def norm_over_space(operation: Operation, field: TensorReceptiveField, before: Shape, after: Shape) -> Result:
-    """Group norm and instance norm."""
-    return _normalized(field, set(range(2, len(before))))
+    """Group norm and instance norm; a group may hold several indices of dimension 1, which may be rows."""
+    alone = operation.name == "instance_norm" or operation.setting("num_groups", 1) == before[1]
+    return _normalized(field, set(range(2 if alone else 1, len(before))))
 
 
 def _normalized(field: TensorReceptiveField, dims: set[int]) -> TensorReceptiveField:

@@ -27,6 +27,14 @@ POINTWISE = ACTIVATIONS | frozenset(
 )
 """Operations on each position separately; several operands are broadcast."""
 
+OVERWRITES = frozenset(
+    (
+        *("copy", "fill", "zero", "zeros_like", "ones_like", "full_like", "empty_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty"),
+    )
+)
+"""Operations whose result does not see their first operand."""
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d"), spatial_rules.window),
     "conv_transpose2d": spatial_rules.transposed_window,

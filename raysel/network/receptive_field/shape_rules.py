@@ -67,9 +67,9 @@ def join(operation: Operation, operands: list[tuple[TensorReceptiveField, Shape]
 
 def overwritten(operands: list[tuple[TensorReceptiveField, Shape]], shape: Shape) -> Result:
     """A tensor after a write into some of its channels sees what was written; other writes are not followed."""
-    (first, _), *others = operands
-    lengths = [axis.length for axis in first.axes]
-    same = all(field.dims == first.dims and [axis.length for axis in field.axes] == lengths for field, _ in others)
+    first = operands[0][0]
+    lengths = [axis.length if dim is None else shape[dim] for axis, dim in zip(first.axes, first.dims, strict=True)]
+    same = all(field.dims == first.dims and [axis.length for axis in field.axes] == lengths for field, _ in operands)
     return broadcast(operands, shape) if same else None
 
 

@@ -57,6 +57,10 @@ class TensorReceptiveField:
         """The same dimensions with other extents."""
         return replace(self, axes=(rows, columns))
 
+    def as_bound(self) -> TensorReceptiveField:
+        """The same extents, of which values may see less."""
+        return self.with_axes(*(replace(axis, exact=False) for axis in self.axes))
+
     def with_dims(self, renumbered: Callable[[int], int]) -> TensorReceptiveField:
         """The same extents, with dimension d moved to ``renumbered(d)``."""
         rows, columns = (None if dim is None else renumbered(dim) for dim in self.dims)
@@ -96,7 +100,8 @@ class TensorReceptiveField:
         if self.dims == last_two:
             return self
         if all(axis.whole for axis in self.axes):
-            return self.everything(shape)
+            rows, columns = (axis.everything(n) for axis, n in zip(self.axes, shape[-2:], strict=True))
+            return TensorReceptiveField((rows, columns), last_two)
         if shape[-2:] == (1, 1) and self.dims == (None, None):
             return replace(self, dims=last_two)
         return None

@@ -61,6 +61,19 @@ def transposed_windows(x: torch.Tensor) -> torch.Tensor:
     return x.reshape(-1, 6, 6, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 12, 12, 8).permute(0, 3, 1, 2)
 
 
+def filled(x: torch.Tensor) -> torch.Tensor:
+    y = torch.empty_like(x)
+    y[:, :4].copy_(x[:, 4:])
+    y[:, 4:].copy_(x[:, :4])
+    return y
+
+
+def filled_rows(x: torch.Tensor) -> torch.Tensor:
+    y = x.new_zeros(2, 8, 14, 12)
+    y[:, :, 1:13].copy_(x)
+    return y
+
+
 class SpaceToDepth(nn.Module):
     """Blocks of 3 x 3."""
 
@@ -104,6 +117,10 @@ EXACT = {
     "space to depth": lambda x: space_to_depth(x, 2),
     "space to depth and a convolution": nn.Sequential(SpaceToDepth(), nn.Conv2d(72, 8, 3, padding=1)),
     "means over blocks": lambda x: x.view(-1, 8, 6, 2, 6, 2).mean((3, 5)),
+    "the maximum over channels": lambda x: x * x.max(1, keepdim=True).values,
+    "instance norm with stored statistics": nn.InstanceNorm2d(8, track_running_stats=True),
+    "zeros beside a map": lambda x: torch.cat((x, torch.zeros_like(x), x.new_ones(x.shape)), 1),
+    "a map that is filled by halves": filled,
     "weights alone": lambda x: x + torch.ones(12),
 }
 
@@ -152,6 +169,8 @@ WHOLE = {
     "global pooling": lambda x: x + functional.adaptive_avg_pool2d(x, 1),
     "group norm": nn.GroupNorm(2, 8),
     "instance norm": nn.InstanceNorm2d(8),
+    "group norm with rows in the place of channels": lambda x: functional.group_norm(x.permute(0, 2, 3, 1), 1),
+    "the spread of all values": lambda x: x / x.std(False),
     "softmax over space": lambda x: torch.softmax(x.flatten(2), dim=-1),
     "a fully connected layer": nn.Sequential(nn.Flatten(), nn.Linear(8 * 12 * 12, 3)),
     "layer norm over all": nn.LayerNorm((8, 12, 12)),
@@ -176,8 +195,24 @@ BOUNDED = {
     "upside down": lambda x: x.transpose(2, 3) + x,
     "one row of each block": lambda x: x.view(-1, 8, 6, 2, 12)[:, :, :, 0],
     "transposed windows": transposed_windows,
+    "rows that are filled": filled_rows,
+    "a padded sequence": lambda x: functional.pad((x @ x).flatten(2), (0, 12))[..., 12:].reshape(2, 8, 12, 12) + x,
     "every other row, split": lambda x: x.view(-1, 8, 6, 2, 12).select(3, 1),
 }
+
+
+@pytest.mark.parametrize("part", [(slice(None), slice(0, 2)), (slice(None), slice(None), slice(0, 2))])
+def test_a_map_with_constants_written_into_it_sees_no_more_than_before(part: tuple[slice, ...]) -> None:
+    """It sees less where whole rows are constant."""
+
+    def with_constants(x: torch.Tensor) -> torch.Tensor:
+        x[part].zero_()
+        x[part].fill_(1.0)
+        return x
+
+    field = field_of(Then(with_constants))
+    assert (field.height, field.width) == (3, 3)
+    assert field.bound == "constants are written into the map"
 
 
 @pytest.mark.parametrize("name", BOUNDED)
