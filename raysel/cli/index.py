@@ -62,8 +62,8 @@ def derive(
     """Derive again.
 
     Args:
-        out: Path or URI of the new index. By default INDEX itself, which then needs --replace.
-        replace: Replace the index that is there.
+        out: Path or URI of the new index. By default INDEX itself is replaced.
+        replace: Replace the index at --out.
         images: Where the images are now, if they were moved.
         verbose: Show Ray's own messages, too.
     """
@@ -73,7 +73,9 @@ def derive(
     if verbose:
         _show_ray()
     tables = {"derive": options, "source": labels, "scan": actors, "cluster": cluster}
-    changes = {"replace": replace, "out": out or index, **{name: typed or {} for name, typed in tables.items()}}
+    changes: dict[str, Any] = {name: typed or {} for name, typed in tables.items()}
+    if out:
+        changes |= {"out": out, "replace": replace}
     reporter = Reporter()
     outcome = derive_again(index, changes, reporter, images=images, verbose=verbose)
     print_outcome(outcome, as_json, reporter.seconds)

@@ -30,7 +30,7 @@ def test_another_index_by_what_is_typed(home: Path, indexed: Ended, tmp_path: Pa
     [
         (["nowhere"], "no index in nowhere"),
         (["index", "--n-max", "401"], "--n-max 401 is more than the 400 images"),
-        (["index", "--n-max", "5"], "--replace"),
+        (["index", "--n-max", "5", "--out", "index"], "--replace"),
         (["index", "--labels", "missing.csv"], "missing.csv"),
         (["index", "--images", "missing", "--out", "other"], "missing"),
         (["index", "--network", "tiny_network:tiny"], "--network"),

@@ -68,9 +68,9 @@ def test_it_is_what_a_run_gives(indexed: Indexed, labels: str, tmp_path: Path) -
 def test_in_place(indexed: Indexed, tmp_path: Path) -> None:
     shutil.copytree(indexed.out, tmp_path / "index")
     with pytest.raises(RayselError, match=r"n_max 20, now 5.*--replace"):
-        again(tmp_path / "index", {"derive": {"n_max": 5}})
+        again(tmp_path / "index", {"replace": False, "derive": {"n_max": 5}})
     assert not again(tmp_path / "index", {}).computed
-    assert again(tmp_path / "index", {"replace": True, "derive": {"n_max": 5}}).computed
+    assert again(tmp_path / "index", {"derive": {"n_max": 5}}).computed
     assert max(open_index(tmp_path / "index").neurons["n"].to_pylist()) == 5
 
 

@@ -41,8 +41,7 @@ def derive_again(
         uri: the index with the rankings.
         changes: options of `RunConfig` that are to differ, ``{"out": "other", "derive": {"n_max": 50}}``: `out`,
             `replace`, those of derive and the cluster, those of the source that are about labels, and the number
-            and kind of actors for interventions. Without `out`
-            the index itself is replaced.
+            and kind of actors for interventions. Without `out` the index itself is replaced.
         reporter: shows the stages.
         images: where the images are now, if they were moved.
         verbose: show Ray's messages.
@@ -52,7 +51,7 @@ def derive_again(
     """
     neurons_schema()  # fails if an index of an installed package is broken
     index = open_index(uri)
-    config = _configuration(index, {"out": uri, **changes})
+    config = _configuration(index, {"out": uri, "replace": True, **changes})
     folder, source = writable_folder(config.out), recorded_source(index.manifest, images)
     labeling = _labeling(config, changes.get("source", {}))
     network = recorded_network(index.manifest)
