@@ -118,8 +118,8 @@ def _draw_layer(panel: Axes, rows: pa.Table, columns: int) -> None:
         if kind in kinds:
             place = kinds.index(kind)
             panel.plot(ranks, curves[place], color=color, linewidth=1.3)
-            word = kind.removesuffix("est area") if narrow else kind.removesuffix(" area")
-            text = f"{word}: {channels[place]} ({areas[place]:.2f})"
+            word = "" if narrow else f"{kind.removesuffix(' area')}: "
+            text = f"{word}{channels[place]} ({areas[place]:.2f})"
             # In the narrowest panels there is no room for both above the curves.
             x, y = (0.03, 0.04) if columns == 7 and side == "left" else (x, 1.02)
             size = 6 if narrow else 6.5
