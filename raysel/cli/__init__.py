@@ -31,7 +31,11 @@ not listed again.""",
 Channels, map size, receptive field (size, stride, offset) and where each layer is read, in pixels of the network's
 input. A receptive field of stride 0 is the whole input. Without --weights the network is untrained: its receptive
 fields do not depend on them.""",
-    "find": "List neurons of an index by what they are selective to.",
+    "find": """List neurons of an index by what they are selective to.
+
+By words (raysel find INDEX red mushroom), by a condition (--where "color_selectivity > 0.5 and layer_depth >= 3"), or
+both.""",
+    "similar": "List the neurons of an index that are most similar to one of them.",
     "show": "Show one neuron: its numbers, its classes and a picture.",
     "report": """Draw the paper's figures for an index, on one page.
 

@@ -48,7 +48,7 @@ def find(
         direction: By default highest numbers first, and text from A to Z.
     """
     from raysel.cli.neurons import Form, print_neurons
-    from raysel.query import Question, open_searchable
+    from raysel.query import open_searchable
 
     form = Form.of(as_json, as_csv, parquet)
     conditions = [
