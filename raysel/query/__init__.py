@@ -5,6 +5,8 @@ index with these questions as methods.
 """
 
 from raysel.query.columns import column_values, columns_for_people, selected
+from raysel.query.comparison import diff
+from raysel.query.explanation import Explanation, explain
 from raysel.query.finding import find, layers_matching
 from raysel.query.question import Direction, Found, NeuronTable, Question
 from raysel.query.searchable import SearchableIndex, open_searchable
@@ -14,12 +16,15 @@ from raysel.store import plain_row, plain_rows
 __all__ = [
     "By",
     "Direction",
+    "Explanation",
     "Found",
     "NeuronTable",
     "Question",
     "SearchableIndex",
     "column_values",
     "columns_for_people",
+    "diff",
+    "explain",
     "find",
     "layers_matching",
     "open_searchable",

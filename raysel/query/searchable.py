@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from raysel.query.comparison import diff
+from raysel.query.explanation import Explanation, explain
 from raysel.query.finding import find
 from raysel.query.question import Direction, Found, NeuronTable, Question
 from raysel.query.similarity import By, similar
@@ -32,8 +34,24 @@ class SearchableIndex(Index):
     def similar(
         self, neuron: str, by: By = "images", *, limit: int | None = 20, within: str | None = None
     ) -> NeuronTable:
-        """The neurons most similar to one, by its address such as ``conv4:17``; arguments and errors as of `similar`."""
+        """The neurons most similar to one, such as ``conv4:17``; arguments and errors as of `similar`."""
         return NeuronTable(similar(self, *neuron_address(neuron), by, limit, within), self)
+
+    def explain(
+        self,
+        image: int | str | os.PathLike[str],
+        *,
+        layer: str | None = None,
+        limit: int | None = 20,
+        images: str | None = None,
+        weights: str | None = None,
+    ) -> Explanation:
+        """The neurons that an image activates most; arguments and errors as of `explain`."""
+        return explain(self, image, layer, limit, images=images, weights=weights)
+
+    def diff(self, other: Index) -> NeuronTable:
+        """How the neurons of another index differ from those of this one; see `diff`."""
+        return NeuronTable(diff(self, other), self)
 
 
 def open_searchable(uri: str | os.PathLike[str]) -> SearchableIndex:

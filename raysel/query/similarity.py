@@ -83,5 +83,4 @@ def similarities(index: Index, row: int, by: By) -> NDArray[np.float64]:
 def _class_profiles(index: Index) -> Profiles:
     shares = class_shares(index)
     known = shares.classes >= 0
-    shape = shares.neurons, len(index.classes)
-    return Profiles.of(shares.rows[known], shares.classes[known], shares.shares[known], shape)
+    return Profiles.of(shares.rows[known], shares.classes[known], shares.shares[known], shares.neurons)

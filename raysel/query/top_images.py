@@ -23,5 +23,4 @@ def top_images(index: Index) -> Profiles:
         image, w = batch["image"].to_numpy()[builds], batch["w"].to_numpy()[builds]
         parts.append((rows[builds], image, w.astype(np.float32)))
     rows, images, w = (np.concatenate(column) for column in zip(*parts, strict=True))
-    known, columns = np.unique(images, return_inverse=True)
-    return Profiles.of(rows, columns, w, (len(n), len(known)))
+    return Profiles.of(rows, images, w, len(n))

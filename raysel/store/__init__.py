@@ -22,8 +22,9 @@ from raysel.store.manifest import (
 )
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
 from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
-from raysel.store.plain_rows import plain_row, plain_rows
+from raysel.store.plain_rows import plain_row, plain_rows, spelled
 from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
+from raysel.store.recorded_taps import recorded_crop_fields, recorded_taps
 from raysel.store.schema import (
     CLASSES,
     FEATURES,
@@ -36,7 +37,7 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import get_snapshot, put_snapshot
-from raysel.store.source_crops import SourceCrop, recorded_source
+from raysel.store.source_crops import SourceCrop, recorded_source, source_images
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -80,8 +81,12 @@ __all__ = [
     "published_manifest",
     "put_snapshot",
     "read_manifest",
+    "recorded_crop_fields",
     "recorded_source",
+    "recorded_taps",
     "remove_progress",
     "remove_unreferenced",
     "sheet_row",
+    "source_images",
+    "spelled",
 ]
