@@ -63,8 +63,6 @@ def find(
     if found.understood:
         print(found.understood, file=sys.stderr)
     print_neurons(found, form, columns, found.asked)
-    if not found.total:
-        print("no neuron of this index meets all conditions", file=sys.stderr)
 
 
 def parse_range(text: str | None, option: str, column: str) -> list[str]:

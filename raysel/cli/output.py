@@ -42,12 +42,12 @@ def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: S
     if not console.is_terminal:
         _console(_NEVER_WRAP).print(_table(columns, rows, None, str))
         return
-    table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+    table = _table(columns, rows, box.SIMPLE_HEAD, _in_lines)
     for omitted in spare:
         if _console(_NEVER_WRAP).measure(table).maximum <= console.width:
             break
         columns = [column for column in columns if column != omitted]
-        table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+        table = _table(columns, rows, box.SIMPLE_HEAD, _in_lines)
     console.print(table)
 
 
@@ -63,8 +63,14 @@ def _table(
     return table
 
 
-def _in_two_lines(column: str) -> str:
-    return column.replace("_", "_\n", 1) if len(column) > _LONG_HEADING else column
+def _in_lines(column: str) -> str:
+    """The heading broken after underscores, into lines of at most `_LONG_HEADING` letters where that is possible."""
+    lines = [""]
+    for part in column.replace("_", "_\n").splitlines():
+        if lines[-1] and len(lines[-1] + part) > _LONG_HEADING:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _console(width: int | None = None) -> Console:

@@ -29,4 +29,5 @@ def similar(
     from raysel.query import open_searchable
 
     form = Form.of(as_json, as_csv, parquet)
-    print_neurons(open_searchable(index).similar(neuron, by, limit=limit, within=layer), form, columns)
+    found = open_searchable(index).similar(neuron, by, limit=limit, within=layer)
+    print_neurons(found, form, columns, none=f"no neuron has anything in common with {neuron}")

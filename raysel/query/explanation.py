@@ -17,8 +17,8 @@ from raysel.errors import BadImageError, RayselError
 from raysel.files import read_bytes, redact_uri
 from raysel.images import decode
 from raysel.neurons import first_neurons
-from raysel.query.finding import layers_matching
 from raysel.query.question import NeuronTable
+from raysel.query.selection import in_layers, layers_matching, window
 from raysel.store import Index, recorded_crop_fields, recorded_taps, source_images
 
 RELATIVE = "relative"
@@ -76,9 +76,7 @@ def explain(
     Raises:
         RayselError: there is no such image, file or layer; or the network cannot be run, such as without its weights.
     """
-    if limit is not None and limit < 1:
-        raise RayselError(f"a limit of {limit} shows nothing: give 1 or more")
-    layers = index.layers if layer is None else layers_matching(index, layer)
+    layers = layers_matching(index.layers, layer or "*")
     name = str(image) if isinstance(image, int) else os.fspath(image)
     known = _known(index, name)
     if known is not None:
@@ -158,15 +156,14 @@ def _explanation(
     index: Index,
     rows: NDArray[np.int64],
     seen: pa.Table,
-    layers: list[str] | tuple[str, ...],
+    layers: list[str],
     limit: int | None,
     image: str,
     pixels: Callable[[], NDArray[np.uint8]],
 ) -> Explanation:
-    names = index.neurons["layer"].cast(pa.string()).take(pa.array(rows))
-    within = np.flatnonzero(pc.is_in(names, pa.array(list(layers), pa.string())).to_numpy())
-    relative = seen[RELATIVE].to_numpy()
-    order = within[np.lexsort((rows[within], -relative[within]))][:limit]
+    within = np.flatnonzero(in_layers(index.neurons, layers)[rows])
+    order = within[np.lexsort((rows[within], -seen[RELATIVE].to_numpy()[within]))]
+    order = window(order, limit)
     table, seen = index.neurons.take(pa.array(rows[order])), seen.take(pa.array(order))
     for column, values in zip(seen.schema, seen.columns, strict=True):
         table = table.append_column(column, values)

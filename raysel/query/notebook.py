@@ -23,6 +23,13 @@ CROP = 64
 _CELL = ' style="text-align:left;vertical-align:middle"'
 
 
+class PicturedNeuron(Neuron):
+    """A neuron that a notebook shows with its feature, its first crops and its classes."""
+
+    def _repr_html_(self) -> str:
+        return neuron_html(self)
+
+
 def table_html(neurons: NeuronTable) -> str:
     """A row per neuron with its feature and the columns for people; at most `MAX_ROWS` rows."""
     shown = neurons.table.slice(0, MAX_ROWS)
