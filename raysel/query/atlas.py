@@ -57,9 +57,10 @@ def write_atlas(index: Index, out: str | os.PathLike[str], by: By = "images") ->
 
 
 def _plain_columns(index: Index, rows: NDArray[np.int64]) -> pa.Table:
-    """Address, name and the columns that hold one number or text."""
-    neurons = index.neurons.take(pa.array(rows))
-    names = [field.name for field in neurons.schema if not pa.types.is_nested(field.type) and field.name != "dead"]
+    """Address, name and the columns of one number or text, without those that are all null."""
+    neurons = index.neurons.take(pa.array(rows)).drop_columns(["dead"])
+    plain = [field.name for field in neurons.schema if not pa.types.is_nested(field.type)]
+    names = [name for name in plain if neurons[name].null_count < len(neurons)]
     if index.class_names:
         names.insert(0, NAME)
     table = selected(index, neurons, [NEURON, *names])
@@ -71,17 +72,14 @@ def _plain_columns(index: Index, rows: NDArray[np.int64]) -> pa.Table:
 
 def _images(index: Index, table: pa.Table) -> pa.Array:
     """The neuron features of the table's neurons, which are in the order of the network."""
-    pictures = {}
+    pictures: dict[tuple[str, int], bytes] = {}
     for layer in table["layer"].unique().to_pylist():
         for batch in index.feature_batches(layer, ["channel", "png"]):
             pictures |= {(layer, row["channel"]): row["png"] for row in batch.to_pylist()}
-    addresses = zip(table["layer"].to_pylist(), table["channel"].to_pylist(), strict=True)
-    paths = [
-        f"{layer}-{channel}.png"
-        for layer, channel in zip(table["layer"].to_pylist(), table["channel"].to_pylist(), strict=True)
-    ]
-    contents = [pictures[address] for address in addresses]
-    return pa.StructArray.from_arrays([pa.array(contents, pa.binary()), pa.array(paths)], fields=list(_IMAGE))
+    addresses = list(zip(table["layer"].to_pylist(), table["channel"].to_pylist(), strict=True))
+    contents = pa.array([pictures[address] for address in addresses], pa.binary())
+    paths = pa.array([f"{layer}-{channel}.png" for layer, channel in addresses])
+    return pa.StructArray.from_arrays([contents, paths], fields=list(_IMAGE))
 
 
 def _neighbors(index: Index, rows: NDArray[np.int64], by: By) -> pa.Array:
