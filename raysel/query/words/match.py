@@ -36,7 +36,8 @@ def match(index: Index, words: str) -> tuple[NDArray[np.float64], str]:
         RayselError: a word is unknown.
     """
     read = vocabulary(index).read(words)
-    within, parts = [], []
+    within: list[NDArray[np.float64]] = []
+    parts: list[NDArray[np.float64]] = []
     for _, meanings in read:
         part = np.max([_part(index, meaning) for meaning in meanings], axis=0)
         (within if all(meaning.kind == "layer" for meaning in meanings) else parts).append(part)
