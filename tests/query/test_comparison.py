@@ -111,5 +111,5 @@ def test_conditions_and_order(opened: tuple[SearchableIndex, SearchableIndex]) -
 
 def test_nothing_in_common(tmp_path: Path, opened: tuple[SearchableIndex, SearchableIndex]) -> None:
     other = raysel.open(build(tmp_path, (Layer("elsewhere", 3, 7, 2),)).folder.path)
-    with pytest.raises(RayselError, match="no neuron is in both indexes: .* has the layers stem, features.10, only a"):
+    with pytest.raises(RayselError, match=r"no neuron is in both indexes: .* has the layers stem, features.10, only a"):
         diff(opened[0], other)

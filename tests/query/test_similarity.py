@@ -88,7 +88,7 @@ def test_a_reduced_feature_is_the_mean_of_its_cells(height: int, width: int, hid
 
 
 @pytest.mark.parametrize("by", ["images", "classes", "feature"])
-def test_equal_neurons_are_wholly_similar(tmp_path: Any, by: By) -> None:
+def test_similarity_is_symmetric(tmp_path: Any, by: By) -> None:
     made = build(tmp_path, (Layer("a", 12, 9, 2),))
     index = raysel.open(made.folder.path)
     twin = similar(index, "a", 3, by, limit=1)["similarity"][0].as_py()
