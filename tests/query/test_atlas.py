@@ -82,7 +82,7 @@ def test_a_few_neurons(tmp_path: Path, channels: int) -> None:
 
 
 def test_a_file_that_cannot_be_written(index: SearchableIndex, tmp_path: Path) -> None:
-    with pytest.raises(RayselError, match="cannot write .*nowhere"):
+    with pytest.raises(RayselError, match=r"cannot write .*nowhere"):
         write_atlas(index, tmp_path / "nowhere" / "atlas.parquet")
 
 

@@ -117,9 +117,9 @@ def test_the_command_and_its_picture(home: Path, indexed: Ended, tmp_path: Path)
     ("arguments", "line"),
     [
         (("images/about.txt",), "images/about.txt cannot be decoded"),
-        (("images/red/00.png", "--weights", "nowhere.safetensors"), ""),
+        (("images/red/00.png", "--weights", "nowhere.safetensors"), "no weights"),
         (("images/red/00.png", "--out", "picture.jpg"), "--out picture.jpg: the picture is a PNG"),
-        (("red/00.png", "--images", "nowhere", "--out", "picture.png"), ""),
+        (("red/00.png", "--images", "nowhere", "--out", "picture.png"), "no such file or folder"),
     ],
 )
 def test_faults_are_one_line(home: Path, indexed: Ended, arguments: tuple[str, ...], line: str) -> None:
