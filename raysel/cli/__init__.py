@@ -31,7 +31,23 @@ not listed again.""",
 Channels, map size, receptive field (size, stride, offset) and where each layer is read, in pixels of the network's
 input. A receptive field of stride 0 is the whole input. Without --weights the network is untrained: its receptive
 fields do not depend on them.""",
-    "find": "List neurons of an index by what they are selective to.",
+    "find": """List neurons of an index by what they are selective to.
+
+By words (raysel find INDEX red mushroom), by a condition (--where "color_selectivity > 0.5 and layer_depth >= 3"), or
+both.""",
+    "similar": "List the neurons of an index that are most similar to one of them.",
+    "explain": """List the neurons that an image activates most.
+
+For each of them where in the image, how much of its highest activation, and what it is selective to. An image of the
+index is looked up in the rankings; for another file the network is run.""",
+    "diff": """Compare two indexes, neuron by neuron.
+
+Of the same network at two checkpoints, or with other settings: what changed in every index, and how many of the
+neuron's images are the same.""",
+    "export": """Write an index in the form of another tool.
+
+--atlas writes one Parquet file with a row per neuron: its feature as a picture, its numbers, its nearest neighbors and
+a place on a plane. embedding-atlas shows it, and so do the tools around Hugging Face datasets.""",
     "show": "Show one neuron: its numbers, its classes and a picture.",
     "report": """Draw the paper's figures for an index, on one page.
 
@@ -59,7 +75,7 @@ _INTERRUPTED = 130
 
 
 def _default_shown(value: object) -> str | None:
-    return None if value is None or value is False else str(value)
+    return None if value in (None, False, ()) else str(value)
 
 
 app = App(

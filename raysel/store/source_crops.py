@@ -50,12 +50,16 @@ def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None
     """The crops of some rows of the rankings table; see `Neuron.source_crops`."""
     ids = [row["image"] for row in ranking]
     preprocessing = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
-    contents = {image: (key, content) for image, key, content in _contents(index, ids, images)} if ids else {}
+    contents = {image: (key, content) for image, key, content in source_images(index, ids, images)} if ids else {}
     return [_cut(row, *contents[row["image"]], preprocessing) for row in ranking]
 
 
-def _contents(index: Index, ids: list[int], images: str | None) -> Iterator[tuple[int, str, bytes]]:
-    """(id, key, bytes of its file) of each image, shard by shard."""
+def source_images(index: Index, ids: list[int], images: str | None = None) -> Iterator[tuple[int, str, bytes]]:
+    """(id, key, bytes of its file) of each image, shard by shard. `images`: where they are now, if they were moved.
+
+    Raises:
+        RayselError: the images cannot be read.
+    """
     source = recorded_source(index.manifest, images)
     table = index.images_of(ids).sort_by([("shard", "ascending"), ("offset", "ascending"), ("key", "ascending")])
     shards = index.shards

@@ -16,7 +16,6 @@ from raysel.report.drawing.style import one_line
 from raysel.report.drawing.tag_cloud import font_with, tag_cloud
 from raysel.report.figures import class_neurons
 from raysel.report.page import write_report
-from tests.store import synthetic
 from tests.store.synthetic import Layer, build
 
 NAMES = ("<script>alert(1)</script>", "price $x$", "half $\\frac{", "two\nlines", "\t", "x" * 200, "a \"b\" & 'c'")
@@ -34,11 +33,9 @@ class Tags(HTMLParser):
         self.found.add(tag)
 
 
-def test_every_figure_is_drawn_and_nothing_on_the_page_is_taken_for_markup(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(synthetic, "CLASS_NAMES", dict(zip(("n01", "n02", "n03", "n04"), NAMES, strict=False)))
-    build(tmp_path / "index", tuple(Layer(name, 4, 9, 2) for name in NAMES))
+def test_every_figure_is_drawn_and_nothing_on_the_page_is_taken_for_markup(tmp_path: Path) -> None:
+    classes = dict(zip(("n01", "n02", "n03", "n04"), NAMES, strict=False))
+    build(tmp_path / "index", tuple(Layer(name, 4, 9, 2) for name in NAMES), classes=classes)
     files = write_report(raysel.open(tmp_path / "index"), tmp_path / "out")
     assert {"fig1-ranked-activations.svg", "fig7-class-neurons.svg", "distributions.svg"} <= set(files)
     page = (tmp_path / "out" / "index.html").read_text()
@@ -75,10 +72,10 @@ def test_letters_of_a_layer_that_the_usual_font_lacks(tmp_path: Path, letter: st
     assert {each for each in ("STIXGeneral", "DejaVuSans") if f'id="{each}' in drawing} >= {font}
 
 
-def test_classes_of_one_name_and_classes_above_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_of_one_name_and_classes_above_others(tmp_path: Path) -> None:
     """Two classes are called crane, and the class thing is the concept above them: no share is lost."""
-    monkeypatch.setattr(synthetic, "CLASS_NAMES", {"n01": "crane", "n02": "crane", "n03": "thing", "n04": "other"})
-    made = build(tmp_path, (Layer("stem", 12, 9, 2),))
+    names = {"n01": "crane", "n02": "crane", "n03": "thing", "n04": "other"}
+    made = build(tmp_path, (Layer("stem", 12, 9, 2),), classes=names)
     index = raysel.open(tmp_path)
     above = {"n01": ["thing"], "n02": ["thing"], "n03": [], "n04": []}
     index.__dict__["classes"] = index.classes.set_column(
