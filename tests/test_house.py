@@ -25,6 +25,7 @@ COMMANDS = {
     "bench",
     "config",
     "demo",
+    "doctor",
     "explain",
     "find",
     "grayscale_error",
@@ -33,6 +34,8 @@ COMMANDS = {
     "plan",
     "report",
     "show",
+    "status",
+    "submit",
     "verify",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""

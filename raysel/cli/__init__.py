@@ -51,6 +51,10 @@ problem.""",
 
 EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray: about two minutes on two cores. A second call
 computes nothing.""",
+    "submit": """Run raysel index as a job of a Ray cluster.
+
+Submits the run that a file describes, shows its progress until it ends, and submits it again if it died: the run
+resumes. Exit status is that of the job.""",
     "config": "Print an example of a configuration file, or check one.",
 }
 _ELSEWHERE = {"derive": "index"}
