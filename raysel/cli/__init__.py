@@ -55,6 +55,10 @@ computes nothing.""",
 
 Submits the run that a file describes, shows its progress until it ends, and submits it again if it died: the run
 resumes. Exit status is that of the job.""",
+    "status": """Show how far the run of an index is.
+
+Reads the index's folder only, which may be in a bucket, and writes nothing: stage, coverage, rate, time left, and which
+process holds the lock.""",
     "config": "Print an example of a configuration file, or check one.",
 }
 _ELSEWHERE = {"derive": "index"}

@@ -33,9 +33,9 @@ def submit(
         detach: Return once the job is submitted. Then nothing submits it again.
     """
     from raysel.files import redact_uri
-    from raysel.pipeline.submission.job_following import follow
-    from raysel.pipeline.submission.job_server import JobServer
-    from raysel.pipeline.submission.run_job import check_for_cluster, index_job
+    from raysel.pipeline.operations.job_following import follow
+    from raysel.pipeline.operations.job_server import JobServer
+    from raysel.pipeline.operations.run_job import check_for_cluster, index_job
 
     run = run_config({}, config)
     check_for_cluster(run)

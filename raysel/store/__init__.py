@@ -6,7 +6,8 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 
 from raysel.store.filtering import Direction, Range, find_neurons
 from raysel.store.index_reader import Index, open_index
-from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
+from raysel.store.lock import LOCK_NAME, Lease, LockSeen, RunLock, locked, see_lock
+from raysel.store.lock_holder import Doing, Holder
 from raysel.store.manifest import (
     DATA_PREFIX,
     FORMAT_VERSION,
@@ -35,7 +36,7 @@ from raysel.store.schema import (
     documented,
     neurons_schema,
 )
-from raysel.store.snapshot import get_snapshot, put_snapshot
+from raysel.store.snapshot import SNAPSHOT_NAME, get_arrays, get_snapshot, put_snapshot
 from raysel.store.source_crops import SourceCrop, recorded_source
 from raysel.store.table_writer import TableWriter
 
@@ -52,12 +53,16 @@ __all__ = [
     "RUNS_PREFIX",
     "SHARDS",
     "SHEETS",
+    "SNAPSHOT_NAME",
     "ClassShare",
     "Counts",
     "Direction",
+    "Doing",
     "FileEntry",
+    "Holder",
     "Index",
     "Lease",
+    "LockSeen",
     "Manifest",
     "NetworkRecord",
     "Neuron",
@@ -72,6 +77,7 @@ __all__ = [
     "documented",
     "feature_row",
     "find_neurons",
+    "get_arrays",
     "get_snapshot",
     "locked",
     "neuron_address",
@@ -84,5 +90,6 @@ __all__ = [
     "recorded_source",
     "remove_progress",
     "remove_unreferenced",
+    "see_lock",
     "sheet_row",
 ]

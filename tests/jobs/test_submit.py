@@ -96,7 +96,7 @@ def test_a_defect_has_its_own_exit_status(head: str, home: Path, tmp_path: Path)
 def test_nobody_waits_for_a_detached_job(head: str, home: Path, indexed: Ended, tmp_path: Path):
     from ray.job_submission import JobSubmissionClient
 
-    from raysel.pipeline.submission.job_following import Attention, ClusterJob, follow
+    from raysel.pipeline.operations.job_following import Attention, ClusterJob, follow
 
     file = described(tmp_path / "code", home / "images", tmp_path / "index")
     ended = typed(tmp_path, "submit", "--address", head, "--config", str(file), "--detach", **OPEN)
@@ -112,7 +112,7 @@ def test_nobody_waits_for_a_detached_job(head: str, home: Path, indexed: Ended, 
             pass
 
         def state(self, _: str):
-            from raysel.pipeline.submission.job_server import JobServer
+            from raysel.pipeline.operations.job_server import JobServer
 
             return JobServer(head).state(name)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from raysel.config import RunConfig
 from raysel.errors import RayselError
-from raysel.pipeline.submission.job_following import ClusterJob
+from raysel.pipeline.operations.job_following import ClusterJob
 
 _CONFIG_NAME = "run.toml"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from raysel.errors import RayselError
-from raysel.pipeline.submission.job_server import JobLostError, JobState, UnreachableError
+from raysel.pipeline.operations.job_server import JobLostError, JobState, UnreachableError
 
 T = TypeVar("T")
 

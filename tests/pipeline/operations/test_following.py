@@ -10,9 +10,9 @@ import pytest
 from raysel.config import RunConfig
 from raysel.errors import RayselError
 from raysel.marks import with_changes
-from raysel.pipeline.submission.job_following import Attention, ClusterJob, Finished, follow
-from raysel.pipeline.submission.job_server import JobLostError, JobServer, JobState, UnreachableError
-from raysel.pipeline.submission.run_job import check_for_cluster, index_job
+from raysel.pipeline.operations.job_following import Attention, ClusterJob, Finished, follow
+from raysel.pipeline.operations.job_server import JobLostError, JobServer, JobState, UnreachableError
+from raysel.pipeline.operations.run_job import check_for_cluster, index_job
 
 QUICK = Attention(poll_s=0.001, patience_s=0.05)
 RUNS = JobState("RUNNING", None, "")

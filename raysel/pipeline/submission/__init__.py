@@ -1,1 +1,0 @@
-"""Runs as jobs of a Ray cluster: submitted over HTTP, followed by their status, and submitted again if they died."""
