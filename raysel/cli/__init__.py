@@ -59,6 +59,10 @@ resumes. Exit status is that of the job.""",
 
 Reads the index's folder only, which may be in a bucket, and writes nothing: stage, coverage, rate, time left, and which
 process holds the lock.""",
+    "doctor": """Check that machines are fit for a run.
+
+Versions, GPUs, shared memory, object store, disk, PATH, clock, storage and authentication: each line is ok or says what
+to do. Exit status 0 if all is ok, else 1.""",
     "config": "Print an example of a configuration file, or check one.",
 }
 _ELSEWHERE = {"derive": "index"}
