@@ -137,5 +137,8 @@ def test_token_authentication(home: Path, indexed: Ended, tmp_path: Path):
             assert ended.err.count("\n") == 1
         ended = typed(tmp_path, *submit, **token)
         assert ended.status == 0, ended.err
-    assert "a" * 64 not in ended.err
+        visited = typed(tmp_path, "doctor", "--address", head.dashboard, **token)
+    assert (visited.status, visited.err) == (0, ""), visited
+    assert "authentication: mode token" in visited.out
+    assert "a" * 64 not in ended.err + visited.out
     assert_same(tmp_path / "index", indexed, home)

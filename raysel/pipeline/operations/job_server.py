@@ -18,6 +18,9 @@ from raysel.errors import RayselError, first_line
 _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Ray's client lets these variables override the address that it is given."""
 
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+"""Ray's loggers that report every upload."""
+
 
 class UnreachableError(RayselError):
     """The job server does not answer now."""
@@ -62,7 +65,8 @@ class JobServer:
         self.address = typed if "://" in typed else f"http://{typed}"
         if not self.address.startswith(("http://", "https://")):
             raise RayselError(f"{typed} is not the address of a dashboard: give --address http://HEAD:8265")
-        logging.getLogger("ray.dashboard").setLevel(logging.WARNING)  # it reports every upload
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         with self._reporting(), _without(_ADDRESSES):
             self._client = JobSubmissionClient(self.address)
 
