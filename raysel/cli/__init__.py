@@ -90,8 +90,15 @@ app = App(
 for place, (name, text) in enumerate(_COMMANDS.items()):
     module, function = _ELSEWHERE.get(name, name).replace("-", "_"), name.replace("-", "_")
     app.command(f"raysel.cli.{module}:{function}", name=name, help=text, help_format="markdown", sort_key=place)
-bench = App(name="bench", help="Measure this machine.", help_format="markdown")
+bench = App(name="bench", help="Measure this machine, and plan a run.", help_format="markdown")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
+bench.command(
+    "raysel.cli.bench:plan",
+    name="plan",
+    help="""Plan a run over many images: hours and machine hours.
+
+From the rates that the run of an index has measured, such as one over 5,000 of the images on one machine.""",
+)
 app.command(bench)
 
 
