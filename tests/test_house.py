@@ -26,6 +26,7 @@ COMMANDS = {
     "config",
     "demo",
     "diff",
+    "doctor",
     "explain",
     "export",
     "find",
@@ -36,6 +37,8 @@ COMMANDS = {
     "report",
     "show",
     "similar",
+    "status",
+    "submit",
     "verify",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""

@@ -67,6 +67,18 @@ problem.""",
 
 EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray: about two minutes on two cores. A second call
 computes nothing.""",
+    "submit": """Run raysel index as a job of a Ray cluster.
+
+Submits the run that a file describes, shows its progress until it ends, and submits it again if it died: the run
+resumes. Exit status is that of the job.""",
+    "status": """Show how far the run of an index is.
+
+Reads the index's folder only, which may be in a bucket, and writes nothing: stage, coverage, rate, time left, and which
+process holds the lock.""",
+    "doctor": """Check that machines are fit for a run.
+
+Versions, GPUs, shared memory, object store, disk, PATH, clock, storage and authentication: each line is ok or says what
+to do. Exit status 0 if all is ok, else 1.""",
     "config": "Print an example of a configuration file, or check one.",
 }
 _ELSEWHERE = {"derive": "index"}
@@ -94,8 +106,15 @@ app = App(
 for place, (name, text) in enumerate(_COMMANDS.items()):
     module, function = _ELSEWHERE.get(name, name).replace("-", "_"), name.replace("-", "_")
     app.command(f"raysel.cli.{module}:{function}", name=name, help=text, help_format="markdown", sort_key=place)
-bench = App(name="bench", help="Measure this machine.", help_format="markdown")
+bench = App(name="bench", help="Measure this machine, and plan a run.", help_format="markdown")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
+bench.command(
+    "raysel.cli.bench:plan",
+    name="plan",
+    help="""Plan a run over many images: hours and machine hours.
+
+From the rates that the run of an index has measured, such as one over 5,000 of the images on one machine.""",
+)
 app.command(bench)
 
 

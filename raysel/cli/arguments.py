@@ -24,3 +24,11 @@ AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON on stdout; pr
 AsCsv = Annotated[bool, Parameter(name="--csv", help="Print CSV with every column.")]
 ParquetFile = Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")]
 PictureFile = Annotated[Path | None, Parameter(metavar="FILE.png")]
+DashboardAddress = Annotated[
+    str | None,
+    Parameter(
+        name="--address",
+        metavar="URL",
+        help="Address of the cluster's dashboard, such as http://127.0.0.1:8265. By default $RAY_API_SERVER_ADDRESS.",
+    ),
+]

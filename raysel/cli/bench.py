@@ -1,14 +1,15 @@
-"""``raysel bench``: how fast this machine is."""
+"""``raysel bench``: how fast this machine is, and what a large run costs."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from cyclopts.types import PositiveInt
 
-from raysel.cli.arguments import AsJson
+from raysel.cli.arguments import AsJson, IndexPlace
 
 
 def merge(
@@ -39,3 +40,38 @@ def merge(
         return
     rows = [{**each.pop("load"), **each} for each in results]
     print_table([name for name in rows[0] if name not in ("call_images", "lag_images", "seed")], rows)
+
+
+def plan(
+    index: IndexPlace,
+    /,
+    *,
+    images: PositiveInt = 1_281_167,
+    workers: tuple[PositiveInt, ...] = (1, 4, 16, 64),
+    as_json: AsJson = False,
+) -> None:
+    """Plan a run.
+
+    Args:
+        images: Images of the run.
+        workers: GPUs of the run, or cores if the index was made on CPUs. Repeat the option for several numbers.
+    """
+    from raysel.cli.output import print_table
+    from raysel.files import Folder
+    from raysel.pipeline.operations.machine_hours import MeasuredRates, machine_hours
+    from raysel.store import read_manifest
+
+    rates = MeasuredRates.of(read_manifest(Folder.at(index).require_readable()))
+    rows = []
+    for each in workers:
+        cost = machine_hours(rates, images, each)
+        rows.append({**asdict(cost), "hours": cost.hours})
+    if as_json:
+        print(json.dumps({"images": images, "rates": asdict(rates), "plans": rows}))
+        return
+    actor = "GPU" if rates.gpu else "core"
+    needs = f", {rates.cores_per_gpu:.1f} cores decode for one GPU" if rates.gpu else ""
+    speeds = f"{rates.forward:,.0f} images/s per {actor} and {rates.decode:,.0f} decoded per core"
+    print(f"{images:,} images at {speeds}{needs}")
+    columns = ["workers", "cores", "scan_hours", "derive_hours", "hours", "gpu_hours", "core_hours"]
+    print_table(columns if rates.gpu else [name for name in columns if name not in ("cores", "gpu_hours")], rows)

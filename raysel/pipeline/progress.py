@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from raysel.store import Doing
+
 PLAIN_INTERVAL_S = 10.0
 
 
@@ -77,19 +79,27 @@ class Reporter:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         """Stage -> seconds."""
+        self._now: Stage | None = None
         self._console = Console(stderr=True)
 
     def say(self, text: str) -> None:
         """Print one line."""
         self._console.print(f"raysel {text}", markup=False, highlight=False, soft_wrap=True)
 
+    def doing(self) -> Doing | None:
+        """The stage that is running, as the lock of the index shows it; None between stages."""
+        now = self._now
+        return Doing(now.name, now.unit, now.done, now.total, round(now.rate, 3)) if now else None
+
     @contextmanager
     def stage(self, name: str, unit: str, total: int | None = None) -> Iterator[Stage]:
         """Show a stage while it runs, and add its time to `seconds`."""
         with self._shown(name, unit, total) as stage:
+            self._now = stage
             try:
                 yield stage
             finally:
+                self._now = None
                 self.seconds[name] = self.seconds.get(name, 0.0) + stage.seconds
 
     @contextmanager

@@ -90,7 +90,7 @@ def publish_once(
     """
     published = _published(folder, config, fingerprints)
     if published is None:
-        with locked(folder, reporter.say) as lock:
+        with locked(folder, reporter.say, doing=reporter.doing) as lock:
             published = _published(folder, config, fingerprints)  # by the run that held the lock meanwhile
             if published is None:
                 return Outcome(folder.shown, compute(lock), computed=True)

@@ -5,7 +5,8 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 """
 
 from raysel.store.index_reader import Index, open_index
-from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
+from raysel.store.lock import LOCK_NAME, Lease, LockSeen, RunLock, locked, see_lock
+from raysel.store.lock_holder import Doing, Holder
 from raysel.store.manifest import (
     DATA_PREFIX,
     FORMAT_VERSION,
@@ -36,7 +37,7 @@ from raysel.store.schema import (
     documented,
     neurons_schema,
 )
-from raysel.store.snapshot import get_snapshot, put_snapshot
+from raysel.store.snapshot import SNAPSHOT_NAME, get_arrays, get_snapshot, put_snapshot
 from raysel.store.source_crops import SourceCrop, recorded_source, source_images
 from raysel.store.table_writer import TableWriter
 
@@ -53,11 +54,15 @@ __all__ = [
     "RUNS_PREFIX",
     "SHARDS",
     "SHEETS",
+    "SNAPSHOT_NAME",
     "ClassShare",
     "Counts",
+    "Doing",
     "FileEntry",
+    "Holder",
     "Index",
     "Lease",
+    "LockSeen",
     "Manifest",
     "NetworkRecord",
     "Neuron",
@@ -70,6 +75,7 @@ __all__ = [
     "decode_feature",
     "documented",
     "feature_row",
+    "get_arrays",
     "get_snapshot",
     "locked",
     "neuron_address",
@@ -86,6 +92,7 @@ __all__ = [
     "recorded_taps",
     "remove_progress",
     "remove_unreferenced",
+    "see_lock",
     "sheet_row",
     "source_images",
     "spelled",

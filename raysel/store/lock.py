@@ -8,22 +8,17 @@ succeeds only on that very etag.
 from __future__ import annotations
 
 import errno
-import json
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from raysel.errors import RayselError
 from raysel.files import ConditionalFile, Folder, as_raysel_error, conditional_file
+from raysel.store.lock_holder import Doing, Holder
 from raysel.store.manifest import MANIFEST_NAME
 
 T = TypeVar("T")
@@ -59,63 +54,16 @@ def _is_permanent(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lock: for messages, and to notice on the same machine that it has ended."""
-
-    run: str
-    host: str
-    pid: int
-    machine: str
-    """Id of the machine's boot and of the process's pid namespace: elsewhere the pid means nothing. May be empty."""
-    started: str
-    """Start time of the process in kernel ticks: a pid may be used again by another process."""
-    since: str
-    beat: int = 0
-
-    @classmethod
-    def me(cls) -> Holder:
-        """This process."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(uuid.uuid4().hex, socket.gethostname(), os.getpid(), _machine(), _started(os.getpid()), now)
-
-    def has_ended(self) -> bool:
-        """True if the process ran on this machine and has ended; False if it runs or its state is not known."""
-        if not self.machine or self.machine != _machine():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            pass  # it runs and belongs to another user
-        started = _started(self.pid)  # empty where /proc hides other users' processes
-        return bool(started) and started != self.started
-
-    def encode(self, beat: int) -> bytes:
-        """The content of the lock. Different for every run and beat."""
-        return json.dumps(asdict(self) | {"beat": beat}).encode()
-
-    @classmethod
-    def decode(cls, content: bytes) -> Holder | None:
-        """The holder that a lock names; None if the content is not a lock's."""
-        try:
-            return cls(**json.loads(content))
-        except (ValueError, TypeError):
-            return None
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}"
-
-
 class RunLock:
     """The lock of the index in `folder`, held by this process. Made by `locked`."""
 
     found_manifest: str | None = None
     """Etag of the manifest that was there when the lock was taken; None if there was none."""
 
-    def __init__(self, folder: Folder, lease: Lease, say: Callable[[str], None]) -> None:
-        self.folder, self.lease = folder, lease
+    def __init__(
+        self, folder: Folder, lease: Lease, say: Callable[[str], None], doing: Callable[[], Doing | None]
+    ) -> None:
+        self.folder, self.lease, self._doing = folder, lease, doing
         self._file, self._holder = conditional_file(folder, LOCK_NAME), Holder.me()
         self._etag = _acquire(self._file, self._holder, lease, say, folder.shown)
         self._beats, self._lost = 0, False
@@ -156,7 +104,7 @@ class RunLock:
                 return
             self._beats += 1
             try:
-                etag = self._file.put(self._holder.encode(self._beats), self._etag)
+                etag = self._file.put(self._holder.encode(self._beats, self._doing()), self._etag)
                 self._lost = etag is None and not self._still_ours()
             except (RayselError, OSError) as error:
                 raise RayselError(f"{self.folder.shown}: the lock could not be renewed ({error}): run again") from error
@@ -176,7 +124,12 @@ class RunLock:
 
 
 @contextmanager
-def locked(folder: Folder, say: Callable[[str], None], lease: Lease | None = None) -> Iterator[RunLock]:
+def locked(
+    folder: Folder,
+    say: Callable[[str], None],
+    lease: Lease | None = None,
+    doing: Callable[[], Doing | None] = lambda: None,
+) -> Iterator[RunLock]:
     """Hold the lock of the index in `folder`.
 
     A lock is taken over at once if its holder was a process of this machine that has ended, and otherwise after a lease
@@ -186,12 +139,13 @@ def locked(folder: Folder, say: Callable[[str], None], lease: Lease | None = Non
         folder: folder of the index; created if missing.
         say: called with one line if the lock has to be waited for.
         lease: durations; the same for all runs on an index.
+        doing: what this process is doing; the lock says so at every beat.
 
     Raises:
         RayselError: another run holds the lock and is alive, or the folder cannot be locked.
     """
     with as_raysel_error(f"cannot lock {folder.shown}, check who may write there"):
-        lock = RunLock(folder, lease or Lease(), say)
+        lock = RunLock(folder, lease or Lease(), say, doing)
     try:
         with as_raysel_error(f"cannot read {folder.shown}/{MANIFEST_NAME}"):
             manifest = lock.lease.ask(conditional_file(folder, MANIFEST_NAME).read)
@@ -224,17 +178,30 @@ def _acquire(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str
         time.sleep(min(1.0, lease.beat_s / 5))
 
 
-def _machine() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
+@dataclass(frozen=True)
+class LockSeen:
+    """A lock as another process sees it."""
+
+    holder: Holder | None
+    """None if the lock is not readable."""
+    alive: bool
+    """True if the lock was renewed while it was watched."""
 
 
-def _started(pid: int) -> str:
-    """Start time of a process in kernel ticks; empty if there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
+def see_lock(folder: Folder, lease: Lease | None = None) -> LockSeen | None:
+    """Watch the lock of the index in `folder` for up to three beats, without changing it; None if there is none.
+
+    Raises:
+        RayselError: the folder cannot be read.
+    """
+    lease = lease or Lease()
+    if not folder.exists(LOCK_NAME):
+        return None
+    file, deadline, first = conditional_file(folder, LOCK_NAME), time.monotonic() + 3 * lease.beat_s, None
+    while (present := lease.ask(file.read)) is not None:
+        holder, first = Holder.decode(present[0]), first or present[1]
+        alive = present[1] != first
+        if alive or (holder and holder.has_ended()) or time.monotonic() >= deadline:
+            return LockSeen(holder, alive)
+        time.sleep(lease.beat_s / 10)
+    return None

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,27 +25,50 @@ _METRICS_PORTS = ("metrics-export-port",)
 _WORKERS = 24
 
 
+@dataclass(frozen=True)
+class Head:
+    """A running head."""
+
+    dashboard: str
+    """``http://127.0.0.1:PORT``."""
+    address: str
+    """``127.0.0.1:PORT``, for drivers."""
+    mark: str
+    """RAYSEL_TEST of all its processes."""
+
+
 @pytest.fixture(scope="module")
 def head(home: Path) -> Iterator[str]:
-    """Address of the dashboard of a head on two CPUs; all of its processes are ended by their ids."""
+    """Address of the dashboard of a head on two CPUs."""
+    with running_head(home, RAY_AUTH_MODE="disabled") as running:
+        yield running.dashboard
+
+
+@contextmanager
+def running_head(home: Path, *options: str, **environ: str) -> Iterator[Head]:
+    """A head on two CPUs, with further options and environment; all of its processes are ended by their ids."""
     names = (*_PORTS, *_AGENT_PORTS, *_METRICS_PORTS)
     first = _free_ports(len(names) + _WORKERS)
     ports = {name: first + number for number, name in enumerate(names)}
     workers = first + len(names)
     folder = tempfile.mkdtemp(prefix="rs-", dir="/tmp")  # Ray's sockets need a short path
+    programs = Path(sys.executable).parent
     command = [
-        str(Path(sys.executable).with_name("ray")),
+        str(programs / "ray"),
         *("start", "--head", "--block", "--num-cpus=2", f"--object-store-memory={200 << 20}", f"--temp-dir={folder}"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--include-dashboard=true"),
         *(f"--{name}={port}" for name, port in ports.items()),
         *(f"--min-worker-port={workers}", f"--max-worker-port={workers + _WORKERS - 1}"),
+        *options,
     ]
-    settings = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAYSEL_TEST": folder}
+    path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # jobs run with that of the head
+    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAYSEL_TEST": folder, "PATH": path, **environ}
     with open(f"{folder}/said", "w") as said:
         started = subprocess.Popen(command, env=environment(home, **settings), stdout=said, stderr=said)
+    dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
     try:
-        _wait_for(f"http://127.0.0.1:{ports['dashboard-port']}/api/version", started, Path(folder, "said"))
-        yield f"http://127.0.0.1:{ports['dashboard-port']}"
+        _wait_for(f"{dashboard}/api/version", started, Path(folder, "said"))
+        yield Head(dashboard, f"127.0.0.1:{ports['port']}", folder)
     finally:
         _end(started, folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,7 +94,7 @@ def _wait_for(url: str, started: subprocess.Popen, said: Path) -> None:
     while time.monotonic() < end:
         assert started.poll() is None, said.read_text()
         try:
-            if requests.get(url, timeout=5).ok:
+            if requests.get(url, timeout=5).status_code in (200, 401):
                 return
         except requests.RequestException:
             time.sleep(0.2)

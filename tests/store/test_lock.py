@@ -105,7 +105,7 @@ def test_a_reused_pid_is_not_a_sign_of_life():
 
 def test_a_process_that_proc_hides_has_not_ended(monkeypatch):
     """As with other users' processes where /proc is mounted with hidepid."""
-    monkeypatch.setattr("raysel.store.lock._started", lambda _: "")
+    monkeypatch.setattr("raysel.store.lock_holder._started", lambda _: "")
     assert not replace(Holder.me(), started="7").has_ended()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

@@ -16,7 +16,7 @@ from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.neurons import MAX_IMAGES, Candidates, Rankings, fold_into
 from raysel.pipeline.scan.call_result import CallResult
-from raysel.store import RUNS_PREFIX, RunLock, get_snapshot, put_snapshot
+from raysel.store import RUNS_PREFIX, SNAPSHOT_NAME, RunLock, get_arrays, get_snapshot, put_snapshot
 
 SHARE_OF_TIME = 0.05
 """Snapshots take at most this share of the driver's time."""
@@ -146,11 +146,20 @@ class RunningState:
         return neurons * min(rise + self.cutoff_lag, images)
 
 
+def saved_coverage(folder: Folder, name: str) -> tuple[int, int] | None:
+    """(images done, images in all) of a saved state, without reading its rankings; None if it is damaged."""
+    arrays = get_arrays(folder, name, ("covered", "images", "bad_images"))
+    if arrays is None:
+        return None
+    images = int(arrays["images"])
+    return int(np.unpackbits(arrays["covered"], count=images).sum()) + len(arrays["bad_images"]), images
+
+
 class Snapshots:
     """The running state in the index's folder, from which the same command resumes after the run was killed."""
 
     def __init__(self, folder: Folder, scan_fingerprint: str, every_s: float, lock: RunLock) -> None:
-        self._folder, self._name = folder, f"{RUNS_PREFIX}/{scan_fingerprint}/state.npz"
+        self._folder, self._name = folder, f"{RUNS_PREFIX}/{scan_fingerprint}/{SNAPSHOT_NAME}"
         self._every, self._lock = every_s, lock
         self._due = time.monotonic() + every_s
 
