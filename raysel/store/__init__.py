@@ -36,7 +36,7 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import get_snapshot, put_snapshot
-from raysel.store.source_crops import SourceCrop, recorded_source
+from raysel.store.source_crops import SourceCrop, recorded_source, source_image
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -85,4 +85,5 @@ __all__ = [
     "remove_progress",
     "remove_unreferenced",
     "sheet_row",
+    "source_image",
 ]

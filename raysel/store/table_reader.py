@@ -37,18 +37,32 @@ class TableReader:
         with self._opened() as parquet:
             yield from parquet.iter_batches(columns=columns)
 
-    def where(self, **wanted: Any) -> pa.Table:
-        """The rows in which each of the given columns has the given value, or one of a list of values."""
+    def where(self, columns: list[str] | None = None, /, **wanted: Any) -> pa.Table:
+        """The rows in which each of the given columns has the given value, or one of a list of values.
+
+        Args:
+            columns: the columns to read, which include those given; all by default.
+            wanted: column -> value or list of values.
+        """
         values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
-        groups = [group for group in range(self._footer.num_row_groups) if self._may_hold(group, values)]
         with self._opened() as parquet:
-            table = parquet.read_row_groups(groups)
+            table = parquet.read_row_groups(self.groups_with(**values), columns)
         for column, choices in values.items():
             present = table[column]
             if pa.types.is_dictionary(present.type):
                 present = present.cast(present.type.value_type)
             table = table.filter(pc.is_in(present, pa.array(choices, present.type)))
         return table
+
+    def groups_with(self, **wanted: Any) -> list[int]:
+        """The row groups that may hold such rows, by their statistics; see `where`."""
+        values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
+        return [group for group in range(self._footer.num_row_groups) if self._may_hold(group, values)]
+
+    def group(self, number: int, columns: list[str]) -> pa.Table:
+        """Some columns of one row group."""
+        with self._opened() as parquet:
+            return parquet.read_row_group(number, columns)
 
     def _may_hold(self, group: int, wanted: dict[str, list[Any]]) -> bool:
         chunks = self._footer.row_group(group)
