@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 IndexPlace = Annotated[str, Parameter(name="INDEX", help="Path or URI of the index.")]
+NeuronAddress = Annotated[
+    str, Parameter(name="LAYER:CHANNEL", help="Layer and channel of the neuron, such as features.3:12")
+]
+LayerGlob = Annotated[str | None, Parameter(metavar="GLOB", help="Only layers that match this glob.")]
+Limit = Annotated[int | None, Parameter(help="At most this many neurons.")]
+Columns = Annotated[
+    str | None,
+    Parameter(
+        metavar="COLUMN,...",
+        help="Print these columns only; a part of a column is written color_names.red",
+    ),
+]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON on stdout; progress goes to stderr.")]
+AsCsv = Annotated[bool, Parameter(name="--csv", help="Print CSV with every column.")]
+ParquetFile = Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")]

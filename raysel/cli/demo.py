@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from raysel.cli.arguments import AsJson
 from raysel.cli.index import print_outcome
 from raysel.cli.output import print_table
+from raysel.query import Question, find
 from raysel.report import draw_features
 from raysel.store import Index, open_index
 
@@ -52,14 +53,13 @@ def _show(index: Index, where: str, picture: Path) -> None:
         rows = [
             row
             for layer in index.layers
-            for row in index.find(layer=layer, sort=column, limit=_PER_LAYER).select(list(_SHOWN)).to_pylist()
+            for row in find(index, Question(layer=layer, sort=column, limit=_PER_LAYER)).table.to_pylist()
         ]
         print_table(_SHOWN, rows)
-    strongest = index.find(sort="color_selectivity", limit=1).to_pylist()[0]
-    address = f"{strongest['layer']}:{strongest['channel']}"
+    (strongest,) = find(index, Question(sort="color_selectivity", limit=1))
     typed = os.path.basename(sys.argv[0]) == "raysel" and not shutil.which("raysel")
     program = os.path.relpath(sys.argv[0]) if typed else "raysel"
     print(f"\nThe index is in {where}, its clearest neuron features are in {picture}. Next:")
     print(f"  {program} find {where} --color 0.5.. --class 0.8..")
-    print(f"  {program} show {where} {address} --out neuron.png")
+    print(f"  {program} show {where} {strongest.address} --out neuron.png")
     print(f"  {program} verify {where}\n")

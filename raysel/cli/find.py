@@ -4,131 +4,82 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsJson, IndexPlace
+from raysel.cli.arguments import AsCsv, AsJson, Columns, IndexPlace, LayerGlob, Limit, ParquetFile
 from raysel.errors import RayselError
-
-if TYPE_CHECKING:
-    from raysel.store import Range
+from raysel.query.question import Direction
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
 
-_SHOWN = (
-    "layer",
-    "channel",
-    "a_max",
-    "n",
-    "color_selectivity",
-    "chroma",
-    "hue",
-    "color_name",
-    "class_selectivity",
-    "population_code",
-    "concept",
-    "label",
-)
-"""Columns of the table for people, which also shows the name of the label. JSON and CSV have every column."""
-
 RangeText = Annotated[str | None, Parameter(metavar="MIN..MAX", allow_leading_hyphen=True)]
-
-_SPARE = ("population_code", "chroma", "a_max", "hue", "n")
 
 
 def find(
     index: IndexPlace,
     /,
-    *,
-    layer: Annotated[str | None, Parameter(metavar="GLOB")] = None,
+    *words: Annotated[str, Parameter(name="WORDS")],
+    layer: LayerGlob = None,
     color: RangeText = None,
     class_: RangeText = None,
-    where: Annotated[tuple[str, ...], Parameter(metavar="COLUMN=MIN..MAX", negative="")] = (),
+    where: Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")] = (),
     sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
-    limit: int | None = None,
+    direction: Direction | None = None,
+    limit: Limit = None,
+    columns: Columns = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, Parameter(name="--csv")] = False,
+    as_csv: AsCsv = False,
+    parquet: ParquetFile = None,
 ) -> None:
     """List neurons.
 
     Args:
-        layer: Only layers that match this glob.
+        words: What the neurons are selective to: colors, classes, concepts such as dog or vehicle, and layers. The best
+            matches come first.
         color: Range of color selectivity, such as 0.5.. or 0.2..0.4
         class_: Range of class selectivity.
-        where: Range of any other column, such as sharpness=0.5.. or color_names.red=0.8.., or text, such as
-            color_name=red, which may be a glob. Repeat the option to give several.
-        sort: Column to sort by, highest numbers first. By default the selectivity that a range was given for.
-        limit: At most this many neurons.
-        as_csv: Print CSV with every column.
+        where: Condition on any columns, as in SQL, such as "sharpness > 0.5 and color_names.red >= 0.8" or "label in
+            ('n01440764', 'n01443537') or concept like '%dog'". Of several, all must be met.
+        sort: Column to sort by. By default how well the words match, else the first index in the conditions, else
+            color selectivity.
+        direction: By default highest numbers first, and text from A to Z.
     """
-    from raysel.cli.output import plain_rows, print_csv, print_json, print_table
-    from raysel.store import open_index
+    from raysel.cli.neurons import Form, print_neurons
+    from raysel.query import Question, open_searchable
 
-    if as_json and as_csv:
-        raise RayselError("--json and --csv exclude each other: give one of them")
-    color_range, class_range = parse_range(color, "--color"), parse_range(class_, "--class")
-    opened = open_index(index)
-    ranges, texts = parse_conditions(where)
-    found = opened.find(layer, color_range, class_range, ranges=ranges, texts=texts, sort=sort, limit=limit)
-    rows = plain_rows(found)
-    if as_json:
-        print_json(rows)
-    elif as_csv:
-        print_csv(found.column_names, rows)
-    elif rows:
-        named = ["name"] if opened.class_names else []
-        asked = [sort, *ranges, *texts]
-        more = [column for column in dict.fromkeys(asked) if column and column not in _SHOWN]
-        spare = [name for name in _SPARE if name not in asked]
-        shown = [
-            {**row, **{column: _value(row, column) for column in more}, "name": opened.class_names.get(row["label"])}
-            for row in rows
-        ]
-        print_table([*_SHOWN, *more, *named], shown, spare)
-    if not rows:
+    form = Form.of(as_json, as_csv, parquet)
+    conditions = [
+        *parse_range(color, "--color", "color_selectivity"),
+        *parse_range(class_, "--class", "class_selectivity"),
+        *(f"({condition})" for condition in where),
+    ]
+    opened = open_searchable(index)
+    found = opened.find(
+        " ".join(words), layer=layer, where=" and ".join(conditions), sort=sort, direction=direction, limit=limit
+    )
+    if found.understood:
+        print(found.understood, file=sys.stderr)
+    print_neurons(found, form, columns, found.asked)
+    if not found.total:
         print("no neuron of this index meets all conditions", file=sys.stderr)
 
 
-def parse_conditions(where: tuple[str, ...]) -> tuple[dict[str, Range], dict[str, str]]:
-    """Parse ``COLUMN=MIN..MAX`` and ``COLUMN=TEXT``: column -> range, and column -> glob.
-
-    Raises:
-        RayselError: one of them has another form.
-    """
-    ranges: dict[str, Range] = {}
-    texts: dict[str, str] = {}
-    for condition in where:
-        column, equals, text = condition.partition("=")
-        if not (column and equals and text):
-            raise RayselError(f"--where {condition!r} is not a condition: write COLUMN=MIN..MAX or COLUMN=TEXT")
-        bounds = parse_range(text, f"--where {column}") if _RANGE.fullmatch(text) else None
-        if bounds is None:
-            texts[column] = text
-        else:
-            ranges[column] = bounds
-    return ranges, texts
-
-
-def _value(row: dict[str, Any], column: str) -> Any:
-    """The value of a column, or of a part of one: ``color_names.red``."""
-    name, _, part = column.partition(".")
-    return row[column] if column in row else (row[name] or {}).get(part)
-
-
-def parse_range(text: str | None, option: str) -> Range | None:
-    """Parse ``MIN..MAX``, ``MIN..`` or ``..MAX`` into (least, most), either of which may be None; None if no text.
+def parse_range(text: str | None, option: str, column: str) -> list[str]:
+    """Conditions on a column from ``MIN..MAX``, ``MIN..`` or ``..MAX``; none if there is no text.
 
     Raises:
         RayselError: the text is not a range, or the range is empty.
     """
     if text is None:
-        return None
+        return []
     match = _RANGE.fullmatch(text.strip())
     if match is None or match.group(1) is match.group(2) is None:
         raise RayselError(f"{option} {text!r} is not a range: write MIN..MAX, MIN.. or ..MAX, such as 0.2..0.4")
     least, most = (None if bound is None else float(bound) for bound in match.groups())
     if least is not None and most is not None and least > most:
         raise RayselError(f"{option} {text!r} is empty: write the smaller number first")
-    return least, most
+    bounds = ((">=", least), ("<=", most))
+    return [f"{column} {sign} {bound!r}" for sign, bound in bounds if bound is not None]

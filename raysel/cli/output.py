@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 _NEVER_WRAP = 10_000
 _LONG_HEADING = 10
-
-
-def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of an Arrow table for JSON; see `plain_row`."""
-    return [plain_row(row, table.schema) for row in table.to_pylist()]
-
-
-def plain_row(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    """A row for JSON: float32 with as few digits as are unique, null for NaN and infinity."""
-    return {name: _plain(value, _is_single(schema.field(name).type)) for name, value in row.items()}
 
 
 def print_json(value: Any) -> None:
@@ -109,20 +96,6 @@ def _in_two_lines(column: str) -> str:
 
 def _console(width: int | None = None) -> Console:
     return Console(highlight=False, markup=False, emoji=False, width=width)
-
-
-def _is_single(kind: pa.DataType) -> bool:
-    return pa.types.is_float32(kind) or (pa.types.is_list(kind) and pa.types.is_float32(kind.value_type))
-
-
-def _plain(value: Any, single: bool) -> Any:
-    if isinstance(value, list):
-        return [_plain(entry, single) for entry in value]
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None
-    return float(str(np.float32(value))) if single else value
 
 
 def _field(value: Any) -> Any:

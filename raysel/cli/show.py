@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from raysel.cli.arguments import AsJson, IndexPlace
-from raysel.cli.output import plain_row, plain_rows, print_json, print_table, spelled
+from raysel.cli.output import print_json, print_table, spelled
 from raysel.errors import RayselError
 from raysel.report import draw_portrait
-from raysel.store import Index, Neuron, neuron_address, open_index
+from raysel.store import Index, Neuron, neuron_address, open_index, plain_row, plain_rows
 
 _TOP_CLASSES = 10
 _TOP_IMAGES = 5

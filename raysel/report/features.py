@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
+from raysel.query import Question, find
 from raysel.store import Index, Neuron
 
 TILE = 72
@@ -29,7 +30,7 @@ def draw_features(index: Index, per_layer: int = 12) -> Image.Image:
     font = ImageFont.load_default(13)
     for row, layer in enumerate(index.layers):
         top = GAP + row * line
-        (row_of_layer,) = index.find(layer=layer, limit=1).select(["rf_height", "rf_width"]).to_pylist()
+        row_of_layer = find(index, Question(layer=layer, limit=1)).table.to_pylist()[0]
         size = f"{row_of_layer['rf_height']} x {row_of_layer['rf_width']} px"
         draw.text((GAP, top), f"{layer}   receptive field {size}", fill="#333333", font=font)
         for column, neuron in enumerate(clearest(index, layer)[:per_layer]):
@@ -43,9 +44,8 @@ def draw_features(index: Index, per_layer: int = 12) -> Image.Image:
 
 def clearest(index: Index, layer: str) -> list[Neuron]:
     """The neurons of a layer with at least `MIN_IMAGES` images, by how much the pixels of their features differ."""
-    channels = index.find(layer=layer, ranges={"n": (MIN_IMAGES, None)})["channel"].to_pylist()
-    neurons = [index.neuron(layer, channel) for channel in sorted(channels)]
-    return sorted(neurons, key=_contrast, reverse=True)
+    found = find(index, Question(layer=layer, where=f"n >= {MIN_IMAGES}", sort="layer"))
+    return sorted(found, key=_contrast, reverse=True)
 
 
 def _contrast(neuron: Neuron) -> float:

@@ -4,7 +4,6 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 `TableWriter` while it holds the lock, and `publish` makes them visible. `open_index` reads them.
 """
 
-from raysel.store.filtering import Direction, Range, find_neurons
 from raysel.store.index_reader import Index, open_index
 from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
 from raysel.store.manifest import (
@@ -23,6 +22,7 @@ from raysel.store.manifest import (
 )
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
 from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
+from raysel.store.plain_rows import plain_row, plain_rows
 from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
 from raysel.store.schema import (
     CLASSES,
@@ -54,14 +54,12 @@ __all__ = [
     "SHEETS",
     "ClassShare",
     "Counts",
-    "Direction",
     "FileEntry",
     "Index",
     "Lease",
     "Manifest",
     "NetworkRecord",
     "Neuron",
-    "Range",
     "RunLock",
     "SourceCrop",
     "SourceRecord",
@@ -71,12 +69,13 @@ __all__ = [
     "decode_feature",
     "documented",
     "feature_row",
-    "find_neurons",
     "get_snapshot",
     "locked",
     "neuron_address",
     "neurons_schema",
     "open_index",
+    "plain_row",
+    "plain_rows",
     "publish",
     "published_manifest",
     "put_snapshot",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import pyarrow as pa
 
-from raysel.errors import RayselError
+from raysel.errors import RayselError, did_you_mean
 from raysel.files import Folder
 from raysel.images import imagenet1k
-from raysel.store.filtering import CLASS, COLOR, Direction, Range, find_neurons, unknown
 from raysel.store.manifest import Manifest, read_manifest
 from raysel.store.neuron import Neuron
 from raysel.store.table_reader import TableReader
+from raysel.store.table_writer import layer_file
 
 
 def open_index(uri: str | os.PathLike[str]) -> Index:
@@ -101,53 +101,31 @@ class Index:
             self._readers[name] = TableReader(self.folder, f"{self.manifest.data}/{name}")
         return self._readers[name]
 
-    def find(
-        self,
-        layer: str | None = None,
-        color: Range | None = None,
-        class_: Range | None = None,
-        *,
-        ranges: Mapping[str, Range] | None = None,
-        texts: Mapping[str, str] | None = None,
-        sort: str | None = None,
-        direction: Direction | None = None,
-        limit: int | None = None,
-    ) -> pa.Table:
-        """The neurons that meet every condition.
-
-        Args:
-            layer: glob over layer names (``*`` also matches dots); it must match at least one.
-            color: (minimum, maximum) of color selectivity, inclusive; None is no bound. Excludes null.
-            class_: the same for class selectivity.
-            ranges: column -> range, for any other numeric column, or part of one: ``color_names.red``.
-            texts: column -> glob, for columns of text.
-            sort: column to sort by; by default the first of the ranges given, else color selectivity.
-            direction: by default numbers descend and text ascends. Null is last, ties are in the network's order.
-            limit: maximum number of rows.
-
-        Raises:
-            RayselError: an unknown layer or column, a column without order, an empty range, a limit below 1.
-        """
-        conditions = {COLOR: color, CLASS: class_, **(ranges or {})}
-        given = {column: bounds for column, bounds in conditions.items() if bounds is not None}
-        sort = sort or next(iter(given), COLOR)
-        return find_neurons(
-            self.neurons, layer=layer, ranges=given, texts=texts, sort=sort, direction=direction, limit=limit
-        )
-
     def neuron(self, layer: str, channel: int) -> Neuron:
         """One neuron.
 
         Raises:
             RayselError: there is no such layer or channel; the message names similar ones.
         """
+        return Neuron(self, self.neurons.slice(self.row_of(layer, channel), 1).to_pylist()[0])
+
+    def row_of(self, layer: str, channel: int) -> int:
+        """Row of a neuron in the neurons table.
+
+        Raises:
+            RayselError: as for `neuron`.
+        """
         row = self._rows.get((layer, channel))
         if row is None:
             channels = [other for name, other in self._rows if name == layer]
             if not channels:
-                raise RayselError(unknown("layer", layer, self.layers))
+                raise RayselError(f"no layer {layer!r} in this index; {did_you_mean(layer, self.layers)}")
             raise RayselError(f"layer {layer} has channels {min(channels)} to {max(channels)}, not {channel}")
-        return Neuron(self, self.neurons.slice(row, 1).to_pylist()[0])
+        return row
+
+    def feature_batches(self, layer: str) -> Iterator[pa.RecordBatch]:
+        """The features of a layer as `decode_feature` reads them, a bounded number of neurons at a time."""
+        return self.table(layer_file("features", layer)).batches(["channel", "height", "width", "feature", "count"])
 
     @cached_property
     def _rows(self) -> dict[tuple[str, int], int]:

@@ -1,0 +1,72 @@
+"""Neurons that answer a question, on standard output or in a file: a table for people, JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from raysel.cli.output import print_csv, print_json, print_table
+from raysel.errors import RayselError
+from raysel.query import NeuronTable, columns_for_people, plain_rows, selected
+
+_SPARE = ("class_excess", "color_name")
+_LONGEST_NAME = 24
+
+
+@dataclass(frozen=True)
+class Form:
+    """How to give neurons out: at most one of these, else as a table for people."""
+
+    json: bool
+    csv: bool
+    parquet: Path | None
+
+    @classmethod
+    def of(cls, json: bool, csv: bool, parquet: Path | None) -> Form:
+        """Raises `RayselError` if two are asked for."""
+        given = [name for name, asked in (("--json", json), ("--csv", csv), ("--parquet", parquet)) if asked]
+        if len(given) > 1:
+            raise RayselError(f"{given[0]} and {given[1]} exclude each other: give one of them")
+        return cls(json, csv, parquet)
+
+
+def print_neurons(neurons: NeuronTable, form: Form, columns: str | None, asked: Sequence[str] = ()) -> None:
+    """Give neurons out.
+
+    Args:
+        neurons: rows in order.
+        form: how.
+        columns: names separated by commas; None: all for programs, a few for people.
+        asked: columns that the question is about, which people see, too.
+    """
+    index, table = neurons.index, neurons.table
+    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
+    if names is not None:
+        if not names:
+            raise RayselError("--columns names no column: write names separated by commas")
+        table = selected(index, table, names)
+    elif not (form.json or form.csv or form.parquet):
+        names = list(columns_for_people(index, table, asked))
+        table = selected(index, table, names)
+    if form.parquet:
+        try:
+            pq.write_table(table, form.parquet)
+        except OSError as error:
+            raise RayselError(f"cannot write {form.parquet}: {error.strerror or error}") from None
+        print(f"{len(table)} neurons in {form.parquet}")
+    elif form.json:
+        print_json(plain_rows(table))
+    elif form.csv:
+        print_csv(table.column_names, plain_rows(table))
+    elif len(table):
+        rows = [{**row, **_shortened(row)} for row in table.to_pylist()]
+        print_table(table.column_names, rows, [name for name in _SPARE if name not in asked])
+
+
+def _shortened(row: dict[str, object]) -> dict[str, str]:
+    """The name of a class with all its synonyms is longer than the rest of the row."""
+    name = row.get("name")
+    return {"name": f"{name[: _LONGEST_NAME - 1]}…"} if isinstance(name, str) and len(name) > _LONGEST_NAME else {}

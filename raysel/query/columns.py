@@ -1,0 +1,77 @@
+"""Columns of a table of neurons by name, parts of columns (``color_names.red``), and the columns that people see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysel.errors import RayselError, did_you_mean
+from raysel.store import Index
+
+NEURON, NAME = "neuron", "name"
+"""Columns for people that the table does not have: ``layer:channel``, and the readable name of the label."""
+
+_FOR_PEOPLE = (NEURON, "match", "similarity", "color_selectivity", "color_name", "class_selectivity", "class_excess")
+
+
+def columns_for_people(index: Index, table: pa.Table, asked: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns of a table of neurons to show by default: they fit a terminal of 80 columns. `asked`: more of them,
+    such as those of a condition."""
+    last = NAME if index.class_names else "label"
+    known = {NEURON, NAME, *table.column_names}
+    return tuple(dict.fromkeys(name for name in (*_FOR_PEOPLE, *asked, last) if name in known or "." in name))
+
+
+def selected(index: Index, table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """The table with exactly these columns, each a column, a part of one, ``neuron`` or ``name``.
+
+    Raises:
+        RayselError: one of them is unknown.
+    """
+    return pa.table({name: _derived(index, table, name) for name in columns})
+
+
+def _derived(index: Index, table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    if name == NEURON:
+        channels = table["channel"].cast(pa.string())
+        return pc.binary_join_element_wise(table["layer"].cast(pa.string()), channels, ":")
+    if name == NAME and NAME not in table.column_names:
+        return pa.array([index.class_names.get(label, label) for label in table["label"].to_pylist()], pa.string())
+    return column_values(table, name)
+
+
+def column_values(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """The values of a column, or of a part of one.
+
+    Raises:
+        RayselError: there is no such column; the message names similar ones.
+    """
+    column_type(name, table.schema)
+    if name in table.column_names:
+        return table[name]
+    return pc.struct_field(table[name.split(".", 1)[0]], name.split(".", 1)[1])
+
+
+def column_type(name: str, schema: pa.Schema) -> pa.DataType:
+    """The type of a column, or of a part of one.
+
+    Raises:
+        RayselError: there is no such column; the message names similar ones.
+    """
+    parts = {
+        f"{column.name}.{part.name}": part.type
+        for column in schema
+        if pa.types.is_struct(column.type)
+        for part in column.type
+    }
+    types = {column.name: column.type for column in schema} | parts
+    if name not in types:
+        raise RayselError(f"no column {name!r} in this index; {did_you_mean(name, types)}")
+    return types[name]
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column holds integers or floats."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
