@@ -71,9 +71,10 @@ def create_app(
 def _problem(request: Request, error: Exception) -> Response:
     """The reason in one line: as JSON from the API, else as a page."""
     status, reason = _status(error)
-    if request.url.path.startswith("/api/"):
+    root = request.scope.get("root_path", "")
+    if request.scope["path"].removeprefix(root).startswith("/api/"):
         return JSONResponse({"detail": reason}, status)
-    links = ServerLinks(request.scope.get("root_path", ""), "", "")
+    links = ServerLinks(root, "", "")
     return HTMLResponse(render("problem", links, status=status, reason=reason), status)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysel.query import plain_row, plain_rows
-from raysel.store import Index, Neuron
+from raysel.store import Index, Neuron, plain_row, plain_rows
 
 
 def neuron_data(index: Index, neuron: Neuron) -> dict[str, Any]:

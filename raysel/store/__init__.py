@@ -4,7 +4,7 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 `TableWriter` while it holds the lock, and `publish` makes them visible. `open_index` reads them.
 """
 
-from raysel.store.index_reader import Index, open_index
+from raysel.store.index_reader import Index, UnknownNeuronError, open_index
 from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
 from raysel.store.manifest import (
     DATA_PREFIX,
@@ -64,6 +64,7 @@ __all__ = [
     "SourceCrop",
     "SourceRecord",
     "TableWriter",
+    "UnknownNeuronError",
     "UnreadableManifestError",
     "check_files",
     "decode_feature",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from raysel.errors import RayselError
 from raysel.explorer.columns import described
 from raysel.explorer.views.tiles import Tile, tiles
-from raysel.query import Question, find
-from raysel.store import Direction, Index
+from raysel.query import Direction, Question, find
+from raysel.store import Index
 
 PAGE_SIZE = 60
 MOST_ROWS = 1_000
@@ -51,7 +51,7 @@ class GalleryState:
         known: tuple[str, ...] = get_args(Direction)
         if self.direction and self.direction not in known:
             raise RayselError(f"direction {self.direction!r} is unknown: write ascending or descending")
-        direction: Literal["ascending", "descending"] | None = self.direction or None  # type: ignore[assignment]
+        direction: Direction | None = self.direction or None  # type: ignore[assignment]
         return Question(
             words=self.q,
             layer=self.layer or None,

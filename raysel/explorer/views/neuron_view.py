@@ -113,7 +113,7 @@ def neuron_view(pictures: Pictures, neuron: Neuron) -> NeuronView:
 
 def neighbors(index: Index, neuron: Neuron) -> tuple[str | None, str | None]:
     """Addresses of the neurons before and after one in the order of the network."""
-    place = index.place(neuron.layer, neuron.channel)
+    place = index.row_of(neuron.layer, neuron.channel)
     near = index.neurons.select(["layer", "channel"]).slice(max(place - 1, 0), 2 if place == 0 else 3).to_pylist()
     named = [f"{each['layer']}:{each['channel']}" for each in near]
     here = named.index(neuron.address)
