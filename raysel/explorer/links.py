@@ -184,10 +184,16 @@ def site_name(address: str) -> str:
 
 
 def patterns(links: Links) -> dict[str, str]:
-    """What the scripts fill in for a neuron: addresses in which ``__layer__`` stands for the layer, as `layer_slugs`
-    spells it, and 999999999 for the channel."""
+    """What the scripts fill in: addresses in which ``__layer__`` stands for the layer, as `layer_slugs` spells it,
+    999999999 for the channel, and ``__name__`` for a column."""
     anyone = "__layer__:999999999"
-    return {"neuron": links.neuron(anyone), "feature": links.feature(anyone)}
+    return {
+        "neuron": links.neuron(anyone),
+        "feature": links.feature(anyone),
+        "columns": links.columns("__name__"),
+        "gallery": links.page("gallery"),
+        "list": links.page("list"),
+    }
 
 
 def layer_slugs(links: Links, layers: Iterable[str]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from raysel.errors import RayselError
@@ -25,6 +25,8 @@ from raysel.explorer.views.tiles import tiles
 from raysel.query import diff, similar
 
 _SIMILAR = 12
+Threshold = Annotated[float | None, Query(ge=0, le=1)]
+ClassThreshold = Annotated[float | None, Query(alias="class", ge=0, le=1)]
 _BY = ("images", "classes", "feature")
 
 
@@ -56,7 +58,7 @@ def page_routes(catalog: Catalog) -> APIRouter:
         return render("docs", links, api=request.app.openapi(), indexes=list(catalog.places))
 
     @router.get("/compare")
-    def compare_page(request: Request, a: str, b: str = "", color: float | None = None, class_: float | None = None) -> Response:
+    def compare_page(request: Request, a: str, b: str = "", color: Threshold = None, class_: ClassThreshold = None) -> Response:
         first = catalog.get(a)
         others = [name for name in catalog.places if name != a]
         second = catalog.get(b) if b else catalog.get(others[0]) if others else None

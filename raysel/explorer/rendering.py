@@ -13,7 +13,8 @@ from raysel.explorer.links import Links, patterns
 
 def render(template: str, links: Links, **shown: Any) -> str:
     """The HTML of a page or of a part of one."""
-    return environment().get_template(f"{template}.html.jinja").render(links=links, patterns=patterns(links), **shown)
+    scripts = patterns(links) if links.index else {}
+    return environment().get_template(f"{template}.html.jinja").render(links=links, patterns=scripts, **shown)
 
 
 @cache

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from raysel.store import Index
 
-_READ = ("layer", "channel", "color_selectivity", "class_selectivity", "label", "color_name", "dead")
+_READ = ("layer", "channel", "color_selectivity", "class_selectivity", "label", "color_name", "dead", "rf_size")
+_COARSE = 48
+"""Features of fewer pixels are enlarged: their pixels stay squares."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Tile:
     words: str
     """Color name and leading class, as far as they are known."""
     dead: bool
+    coarse: bool
+    """The feature has few pixels."""
     note: str = ""
     """What the page says about it beside the rest, such as a similarity."""
 
@@ -47,5 +51,6 @@ def tile(row: Mapping[str, Any], class_names: Mapping[str, str], note: str = "")
         row.get("class_selectivity"),
         " · ".join(word for word in words if word),
         bool(row.get("dead")),
+        row.get("rf_size", 0) < _COARSE,
         note,
     )
