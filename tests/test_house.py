@@ -25,7 +25,9 @@ COMMANDS = {
     "bench",
     "config",
     "demo",
+    "diff",
     "explain",
+    "export",
     "find",
     "grayscale_error",
     "index",
@@ -33,6 +35,7 @@ COMMANDS = {
     "plan",
     "report",
     "show",
+    "similar",
     "verify",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""

@@ -31,7 +31,19 @@ not listed again.""",
 Channels, map size, receptive field (size, stride, offset) and where each layer is read, in pixels of the network's
 input. A receptive field of stride 0 is the whole input. Without --weights the network is untrained: its receptive
 fields do not depend on them.""",
-    "find": "List neurons of an index by what they are selective to.",
+    "find": """List neurons of an index by what they are selective to.
+
+By words (raysel find INDEX red mushroom), by a condition (--where "color_selectivity > 0.5 and layer_depth >= 3"), or
+both.""",
+    "similar": "List the neurons of an index that are most similar to one of them.",
+    "explain": """List the neurons that an image activates most.
+
+For each of them where in the image, how much of its highest activation, and what it is selective to. An image of the
+index is looked up in the rankings; for another file the network is run.""",
+    "diff": """Compare two indexes, neuron by neuron.
+
+Of the same network at two checkpoints, or with other settings: what changed in every index, and how many of the
+neuron's images are the same.""",
     "show": "Show one neuron: its numbers, its classes and a picture.",
     "report": """Draw the paper's figures for an index, on one page.
 

@@ -23,3 +23,4 @@ Columns = Annotated[
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON on stdout; progress goes to stderr.")]
 AsCsv = Annotated[bool, Parameter(name="--csv", help="Print CSV with every column.")]
 ParquetFile = Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")]
+PictureFile = Annotated[Path | None, Parameter(metavar="FILE.png")]

@@ -48,7 +48,7 @@ def find(
         direction: By default highest numbers first, and text from A to Z.
     """
     from raysel.cli.neurons import Form, print_neurons
-    from raysel.query import Question, open_searchable
+    from raysel.query import open_searchable
 
     form = Form.of(as_json, as_csv, parquet)
     conditions = [
@@ -63,8 +63,6 @@ def find(
     if found.understood:
         print(found.understood, file=sys.stderr)
     print_neurons(found, form, columns, found.asked)
-    if not found.total:
-        print("no neuron of this index meets all conditions", file=sys.stderr)
 
 
 def parse_range(text: str | None, option: str, column: str) -> list[str]:

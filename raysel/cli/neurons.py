@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,13 @@ class Form:
         return cls(json, csv, parquet)
 
 
-def print_neurons(neurons: NeuronTable, form: Form, columns: str | None, asked: Sequence[str] = ()) -> None:
+def print_neurons(
+    neurons: NeuronTable,
+    form: Form,
+    columns: str | None,
+    asked: Sequence[str] = (),
+    none: str = "no neuron of this index meets all conditions",
+) -> None:
     """Give neurons out.
 
     Args:
@@ -41,6 +48,7 @@ def print_neurons(neurons: NeuronTable, form: Form, columns: str | None, asked: 
         form: how.
         columns: names separated by commas; None: all for programs, a few for people.
         asked: columns that the question is about, which people see, too.
+        none: what to say, on stderr, if there are none.
     """
     index, table = neurons.index, neurons.table
     names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
@@ -64,6 +72,8 @@ def print_neurons(neurons: NeuronTable, form: Form, columns: str | None, asked: 
     elif len(table):
         rows = [{**row, **_shortened(row)} for row in table.to_pylist()]
         print_table(table.column_names, rows, [name for name in _SPARE if name not in asked])
+    if not len(table):
+        print(none, file=sys.stderr)
 
 
 def _shortened(row: dict[str, object]) -> dict[str, str]:

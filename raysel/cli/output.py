@@ -12,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from raysel.store import spelled
+
 _NEVER_WRAP = 10_000
 _LONG_HEADING = 10
 
@@ -40,42 +42,13 @@ def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], spare: S
     if not console.is_terminal:
         _console(_NEVER_WRAP).print(_table(columns, rows, None, str))
         return
-    table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+    table = _table(columns, rows, box.SIMPLE_HEAD, _in_lines)
     for omitted in spare:
         if _console(_NEVER_WRAP).measure(table).maximum <= console.width:
             break
         columns = [column for column in columns if column != omitted]
-        table = _table(columns, rows, box.SIMPLE_HEAD, _in_two_lines)
+        table = _table(columns, rows, box.SIMPLE_HEAD, _in_lines)
     console.print(table)
-
-
-def spelled(value: Any) -> str:
-    """A value as readable text: about four digits, a dash for null."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return _figures(value)
-    if isinstance(value, list):
-        return ", ".join(spelled(entry) for entry in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {spelled(share)}" for name, share in _visible_shares(value))
-    # Names come from files: control characters could move the cursor of a terminal.
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
-
-
-def _visible_shares(shares: dict[str, float]) -> list[tuple[str, float]]:
-    """The shares that are at least 0.001, largest first."""
-    return sorted(((name, share) for name, share in shares.items() if share >= 0.001), key=lambda item: -item[1])
-
-
-def _figures(value: float) -> str:
-    size = abs(value)
-    if size >= 1e6:
-        return f"{value:.3e}"
-    decimals = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return f"{value:.{decimals}f}"
 
 
 def _table(
@@ -90,8 +63,14 @@ def _table(
     return table
 
 
-def _in_two_lines(column: str) -> str:
-    return column.replace("_", "_\n", 1) if len(column) > _LONG_HEADING else column
+def _in_lines(column: str) -> str:
+    """The heading broken after underscores, into lines of at most `_LONG_HEADING` letters where that is possible."""
+    lines = [""]
+    for part in column.replace("_", "_\n").splitlines():
+        if lines[-1] and len(lines[-1] + part) > _LONG_HEADING:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _console(width: int | None = None) -> Console:

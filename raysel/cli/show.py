@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
-from raysel.cli.arguments import AsJson, IndexPlace
-from raysel.cli.output import print_json, print_table, spelled
+from raysel.cli.arguments import AsJson, IndexPlace, NeuronAddress, PictureFile
+from raysel.cli.output import print_json, print_table
+from raysel.cli.picture_file import check_picture_file, write_picture
 from raysel.errors import RayselError
 from raysel.report import draw_portrait
-from raysel.store import Index, Neuron, neuron_address, open_index, plain_row, plain_rows
+from raysel.store import Index, Neuron, neuron_address, open_index, plain_row, plain_rows, spelled
 
 _TOP_CLASSES = 10
 _TOP_IMAGES = 5
@@ -24,40 +22,29 @@ _IMAGE_COLUMNS = ("rank", "image", "key", "label", "activation", "w", "row", "co
 
 def show(
     index: IndexPlace,
-    neuron: Annotated[str, Parameter(name="LAYER:CHANNEL")],
+    neuron: NeuronAddress,
     /,
     *,
-    out: Annotated[Path | None, Parameter(metavar="FILE.png")] = None,
+    out: PictureFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one neuron.
 
     Args:
-        neuron: Layer and channel of the neuron, such as features.3:12
         out: Write a picture: the neuron feature large beside its crops.
     """
-    if out is not None and out.suffix.lower() != ".png":
-        raise RayselError(f"--out {out}: the picture is a PNG, so give a name that ends in .png")
+    check_picture_file(out)
     opened = open_index(index)
     shown = opened.neuron(*neuron_address(neuron))
     if out is not None:
-        _write_picture(shown, out)
+        if shown.row["dead"]:
+            raise RayselError(f"{shown.address} is dead: no image activates it, so there is no picture to write")
+        write_picture(draw_portrait(shown), out)
     if as_json:
         print_json(_as_json(opened, shown))
     else:
         _print_numbers(opened, shown)
         _print_end(opened.folder.shown, shown, out)
-
-
-def _write_picture(neuron: Neuron, out: Path) -> None:
-    if neuron.row["dead"]:
-        raise RayselError(f"{neuron.address} is dead: no image activates it, so there is no picture to write")
-    data = io.BytesIO()
-    draw_portrait(neuron).save(data, "PNG")
-    try:
-        out.write_bytes(data.getvalue())
-    except OSError as error:
-        raise RayselError(f"cannot write {out}: {error.strerror or error}") from None
 
 
 def _as_json(index: Index, neuron: Neuron) -> dict[str, Any]:

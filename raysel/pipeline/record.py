@@ -23,7 +23,7 @@ from raysel.pipeline.fingerprint import tap_record
 from raysel.pipeline.scan.layout import forward_batch
 from raysel.pipeline.scan.state import RunningState
 from raysel.selectivity import plugin_versions
-from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord
+from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord, recorded_taps
 
 _STAGES = ("source", "network", "scan", "derive")
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
@@ -88,16 +88,11 @@ def _taps(network: NetworkFacts, cut: tuple[Tap, ...], kind: str) -> dict[str, A
 
 def recorded_network(manifest: Manifest) -> NetworkFacts:
     """The network of an index, as its manifest has it."""
-    record, taps = manifest.network, []
-    for layer, tap in record.taps.items():
-        local = tap["fields"].get("local")
-        field = field_of(tap["fields"]["theoretical"])
-        reading = tap["reading"], tap["depth"], field_of(local) if local else None
-        taps.append(Tap(layer, tap["channels"], tuple(tap["map"]), field, *reading))
+    record = manifest.network
     fields = [tap["fields"] for tap in record.taps.values()]
     effective = tuple(field_of(each["effective"]) for each in fields) if "effective" in fields[0] else None
     preprocessing = TypeAdapter(Preprocessing).validate_python(record.preprocessing)
-    return NetworkFacts(record.name, record.weights, preprocessing, tuple(taps), effective)
+    return NetworkFacts(record.name, record.weights, preprocessing, recorded_taps(manifest), effective)
 
 
 def recorded_config(manifest: Manifest) -> RunConfig:

@@ -5,7 +5,9 @@ index with these questions as methods.
 """
 
 from raysel.query.columns import column_values, columns_for_people, selected
-from raysel.query.finding import find, layers_matching
+from raysel.query.comparison import diff
+from raysel.query.explanation import Explanation, explain
+from raysel.query.finding import find
 from raysel.query.question import Direction, Found, NeuronTable, Question
 from raysel.query.searchable import SearchableIndex, open_searchable
 from raysel.query.similarity import By, similar
@@ -14,14 +16,16 @@ from raysel.store import plain_row, plain_rows
 __all__ = [
     "By",
     "Direction",
+    "Explanation",
     "Found",
     "NeuronTable",
     "Question",
     "SearchableIndex",
     "column_values",
     "columns_for_people",
+    "diff",
+    "explain",
     "find",
-    "layers_matching",
     "open_searchable",
     "plain_row",
     "plain_rows",

@@ -13,15 +13,20 @@ from raysel.store import Index
 NEURON, NAME = "neuron", "name"
 """Columns for people that the table does not have: ``layer:channel``, and the readable name of the label."""
 
-_FOR_PEOPLE = (NEURON, "match", "similarity", "color_selectivity", "color_name", "class_selectivity", "class_excess")
+_FOR_PEOPLE = (
+    *(NEURON, "match", "similarity", "relative", "image_overlap"),
+    *("color_selectivity", "color_name", "class_selectivity", "class_excess"),
+    *("color_selectivity_a", "color_selectivity_b", "class_selectivity_a", "class_selectivity_b"),
+)
 
 
 def columns_for_people(index: Index, table: pa.Table, asked: Sequence[str] = ()) -> tuple[str, ...]:
     """The columns of a table of neurons to show by default: they fit a terminal of 80 columns. `asked`: more of them,
     such as those of a condition."""
-    last = NAME if index.class_names else "label"
+    last = NAME if index.class_names and "label" in table.column_names else "label"
     known = {NEURON, NAME, *table.column_names}
-    return tuple(dict.fromkeys(name for name in (*_FOR_PEOPLE, *asked, last) if name in known or "." in name))
+    ends = [last] if last in known else []
+    return tuple(dict.fromkeys([*(name for name in _FOR_PEOPLE if name in known), *asked, *ends]))
 
 
 def selected(index: Index, table: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +25,7 @@ MAX_LENGTH = 4_000
 """Characters of a condition. The parser and the expression are recursive."""
 
 _SUPPORTED = "use =, <>, <, <=, >, >=, in, between, like, is null, and, or, not"
-_COMPARISONS: dict[type[exp.Expression], Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
+_COMPARISONS: dict[type[exp.Expr], Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
     exp.EQ: lambda left, right: left == right,
     exp.NEQ: lambda left, right: left != right,
     exp.LT: lambda left, right: left < right,
@@ -68,9 +67,9 @@ def parse_condition(text: str, schema: pa.Schema) -> Condition:
     if len(text) > MAX_LENGTH:
         raise RayselError(f"the condition has {len(text)} characters: {MAX_LENGTH} are the most")
     try:
-        tree = parse_one(text, into=exp.Condition, error_level=ErrorLevel.IMMEDIATE)
         translation = _Translation(schema)
-        return Condition(translation.condition(tree), translation.columns)
+        expression = translation.condition(parse_one(text, into=exp.Condition, error_level=ErrorLevel.IMMEDIATE))
+        return Condition(expression, translation.columns)
     except RecursionError:
         raise RayselError("the condition is nested too deeply") from None
     except SqlglotError as error:
@@ -88,7 +87,7 @@ class _Translation:
     schema: pa.Schema
     columns: dict[str, pa.DataType] = field(default_factory=dict)
 
-    def condition(self, node: exp.Expression) -> pc.Expression:
+    def condition(self, node: exp.Expr) -> pc.Expression:
         """An expression whose values are true, false and null."""
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
@@ -119,7 +118,7 @@ class _Translation:
             raise RayselError(f"in the condition, {values.name} alone is neither true nor false: compare it")
         raise _unsupported(node)
 
-    def _comparison(self, node: exp.Expression) -> pc.Expression:
+    def _comparison(self, node: exp.Expr) -> pc.Expression:
         compare = _COMPARISONS[type(node)]
         left, right = _plain(node.this), _plain(node.expression)
         if isinstance(left, exp.Column) and isinstance(right, exp.Column):
@@ -135,13 +134,13 @@ class _Translation:
             return compare(values.literal(left), values.expression)
         raise _unsupported(next((side for side in (left, right) if not _is_literal(side)), node))
 
-    def _like(self, node: exp.Expression) -> pc.Expression:
+    def _like(self, node: exp.Expr) -> pc.Expression:
         values, pattern = self._column(node.this), node.expression
         if values.family != "text" or not (isinstance(pattern, exp.Literal) and pattern.is_string):
             raise RayselError(f"in the condition, {node.sql()} has no text: write label like 'n01%'")
         return pc.match_like(values.expression, pattern.this, ignore_case=isinstance(node, exp.ILike))
 
-    def _column(self, node: exp.Expression, any_type: bool = False, as_text: bool = False) -> _Values:
+    def _column(self, node: exp.Expr, any_type: bool = False, as_text: bool = False) -> _Values:
         node = _plain(node)
         if not isinstance(node, exp.Column):
             raise _unsupported(node)
@@ -175,7 +174,7 @@ class _Values:
             return "text"
         return "true and false" if pa.types.is_boolean(self.kind) else None
 
-    def literal(self, node: exp.Expression) -> pc.Expression:
+    def literal(self, node: exp.Expr) -> pc.Expression:
         """The value of a literal, in the column's precision."""
         node = _plain(node)
         if isinstance(node, exp.Column):
@@ -186,19 +185,19 @@ class _Values:
         if not _is_literal(node):
             raise _unsupported(node)
         value = _value(node)
-        fits = {"numbers": float, "text": str, "true and false": bool}[self.family or "text"]
-        if not isinstance(value, int | float if fits is float else fits) or (fits is float and value is True):
+        family = "true and false" if isinstance(value, bool) else "text" if isinstance(value, str) else "numbers"
+        if family != self.family:
             raise RayselError(f"column {self.name} holds {self.family}: it cannot be compared with {node.sql()}")
-        if self.family != "numbers":
+        if isinstance(value, str | bool):
             return pc.scalar(value)
         if pa.types.is_floating(self.kind):
             return pc.scalar(pa.scalar(float(value), self.kind))
         return pc.scalar(value if isinstance(value, int) and abs(value) < 2**63 else float(value))
 
 
-def _value(node: exp.Expression) -> Any:
+def _value(node: exp.Expr) -> str | bool | int | float:
     if isinstance(node, exp.Neg):
-        return -_value(node.this)
+        return -float(node.this.this) if not node.this.this.isdecimal() else -int(node.this.this)
     if isinstance(node, exp.Boolean):
         return node.this
     if node.is_string:
@@ -206,17 +205,17 @@ def _value(node: exp.Expression) -> Any:
     return int(node.this) if re.fullmatch(r"\d{1,30}", node.this) else float(node.this)
 
 
-def _is_literal(node: exp.Expression) -> bool:
+def _is_literal(node: exp.Expr) -> bool:
     if isinstance(node, exp.Neg):
         return isinstance(node.this, exp.Literal) and not node.this.is_string
     return isinstance(node, exp.Literal | exp.Boolean)
 
 
-def _plain(node: exp.Expression) -> exp.Expression:
+def _plain(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Paren):
         node = node.this
     return node
 
 
-def _unsupported(node: exp.Expression) -> RayselError:
+def _unsupported(node: exp.Expr) -> RayselError:
     return RayselError(f"in the condition, {' '.join(node.sql().split())} is not supported: {_SUPPORTED}")

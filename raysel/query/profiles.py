@@ -18,13 +18,16 @@ class Profiles:
     """Weights [neurons, things], not negative and mostly zero."""
 
     by_neuron: sparse.csr_array
+    things: NDArray[np.int64]
+    """Id of the thing of each column, ascending."""
 
     @classmethod
-    def of(cls, rows: ArrayLike, things: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> Profiles:
-        """From the weights that are not zero: the neuron's row and the number of the thing that each belongs to."""
+    def of(cls, rows: NDArray[np.integer], things: NDArray[np.integer], weights: ArrayLike, neurons: int) -> Profiles:
+        """From the weights that are not zero: the row of the neuron and the id of the thing that each belongs to."""
         from scipy import sparse  # takes a while to load, and finding neurons does not need it
 
-        return cls(sparse.csr_array((weights, (rows, things)), shape=shape))
+        known, columns = np.unique(things, return_inverse=True)
+        return cls(sparse.csr_array((weights, (rows, columns)), shape=(neurons, len(known))), known)
 
     @cached_property
     def by_thing(self) -> sparse.csc_array:
@@ -41,4 +44,4 @@ class Profiles:
         own = slice(*self.by_neuron.indptr[row : row + 2])
         others = self.by_thing[:, self.by_neuron.indices[own]]
         smaller = np.minimum(others.data, np.repeat(self.by_neuron.data[own], np.diff(others.indptr)))
-        return np.bincount(others.indices, smaller, minlength=others.shape[0])
+        return np.bincount(others.indices, smaller, minlength=others.shape[0]).astype(np.float64)

@@ -34,7 +34,7 @@ def reduced_features(index: Index) -> NDArray[np.float32]:
     return reduced
 
 
-def reduce_feature(feature: NDArray[np.float32], count: NDArray[np.integer]) -> NDArray[np.float64]:
+def reduce_feature(feature: NDArray[np.floating], count: NDArray[np.integer]) -> NDArray[np.float64]:
     """float64[SIDE, SIDE, 3]: mean over the visible pixels of each cell of a feature, RGB in [0, 1].
 
     Cells are of equal size, up to a pixel. A cell without a visible pixel has the mean of all visible pixels. A feature
@@ -44,9 +44,10 @@ def reduce_feature(feature: NDArray[np.float32], count: NDArray[np.integer]) -> 
         feature: float[h, w, 3]; values where `count` is 0 are ignored.
         count: int[h, w], crops that show each pixel.
     """
-    feature, visible = np.where(count[..., None] > 0, feature, 0.0).astype(np.float64), (count > 0).astype(np.float64)
-    sums, seen = _cells(feature), _cells(visible[..., None])
-    mean = feature.sum((0, 1)) / max(visible.sum(), 1)
+    visible = (count > 0)[..., None].astype(np.float64)
+    clean = np.where(visible > 0, feature, 0.0).astype(np.float64)
+    sums, seen = _cells(clean), _cells(visible)
+    mean = clean.sum((0, 1)) / max(visible.sum(), 1)
     return np.where(seen > 0, sums / np.maximum(seen, 1), mean)
 
 

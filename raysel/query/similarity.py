@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.query.class_shares import class_shares
-from raysel.query.finding import layers_matching
 from raysel.query.kept import kept
 from raysel.query.profiles import Profiles
 from raysel.query.reduced_features import reduced_features
+from raysel.query.selection import in_layers, layers_matching, window
 from raysel.query.top_images import top_images
 from raysel.store import Index
 
@@ -41,17 +41,14 @@ def similar(
     Raises:
         RayselError: there is no such neuron or layer, the neuron is dead, or `by` needs what the index does not have.
     """
-    if limit is not None and limit < 1:
-        raise RayselError(f"a limit of {limit} shows nothing: give 1 or more")
     row = index.row_of(layer, channel)
     if index.neurons["dead"][row].as_py():
         raise RayselError(f"{layer}:{channel} is dead: no image activates it, so nothing is similar to it")
     values = similarities(index, row, by)
     values[row] = 0.0
     if within is not None:
-        names = index.neurons["layer"].cast(pa.string()).to_numpy(zero_copy_only=False)
-        values[~np.isin(names, layers_matching(index, within))] = 0.0
-    rows = np.argsort(-values, kind="stable")[: np.count_nonzero(values)][:limit]
+        values[~in_layers(index.neurons, layers_matching(index.layers, within))] = 0.0
+    rows = window(np.argsort(-values, kind="stable")[: np.count_nonzero(values)], limit)
     column = pa.field(SIMILARITY, pa.float64(), nullable=False)
     return index.neurons.take(rows).append_column(column, pa.array(values[rows]))
 
@@ -83,5 +80,4 @@ def similarities(index: Index, row: int, by: By) -> NDArray[np.float64]:
 def _class_profiles(index: Index) -> Profiles:
     shares = class_shares(index)
     known = shares.classes >= 0
-    shape = shares.neurons, len(index.classes)
-    return Profiles.of(shares.rows[known], shares.classes[known], shares.shares[known], shape)
+    return Profiles.of(shares.rows[known], shares.classes[known], shares.shares[known], shares.neurons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +17,9 @@ from raysel.selectivity.color_naming import NAMES
 from raysel.store import Index
 
 _SPELLINGS = {"grey": "gray"}
-FILLERS = frozenset("a an and are by in is layer layers neuron neurons of on the to with".split())
+FILLERS = frozenset(
+    ["a", "an", "and", "are", "by", "in", "is", "layer", "layers", "neuron", "neurons", "of", "on", "the", "to", "with"]
+)
 """Words that say nothing, unless they are the name of something in the index."""
 
 
@@ -88,7 +90,9 @@ class Vocabulary:
     def _unknown(self, word: str) -> str:
         if plain(word) in self.elsewhere:
             return f"no image of this index shows {word!r}: no class is below this concept"
-        return f"{word!r} is not a color, class, concept or layer of this index; {did_you_mean(plain(word), self._named)}"
+        return (
+            f"{word!r} is not a color, class, concept or layer of this index; {did_you_mean(plain(word), self._named)}"
+        )
 
     @cached_property
     def _named(self) -> dict[str, set[Meaning]]:
@@ -100,9 +104,11 @@ class Vocabulary:
                 named[spelling].add(Meaning("color", color, (color,)))
         for layer in self.layers:
             named[plain(layer)].add(Meaning("layer", layer, (layer,)))
+        shared = Counter(names[0] for names in self.labels.values())
         for label, names in self.labels.items():
+            shown = names[0] if shared[names[0]] == 1 else f"{names[0]} ({label})"
             for name in names:
-                named[plain(name)].add(Meaning("class", names[0], (label,)))
+                named[plain(name)].add(Meaning("class", shown, (label,)))
         for concept, labels in self.below.items():
             names = self.called[concept]
             for name in names:

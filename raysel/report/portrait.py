@@ -49,7 +49,7 @@ def draw_portrait(neuron: Neuron) -> Image.Image:
     picture, crops = neuron.picture, neuron.crops
     if picture is None:
         raise ValueError(f"{neuron.address} is dead")
-    feature = _enlarged(_on_checkerboard(picture))
+    feature = _enlarged(on_checkerboard(picture))
     grid = CropGrid.of(len(crops), feature.height)
     lines = _lines(neuron)
     left, top = 2 * MARGIN + feature.width, 2 * MARGIN + sum(_height(font) for _, font, _ in lines)
@@ -81,12 +81,12 @@ def _lines(neuron: Neuron) -> list[tuple[str, ImageFont.FreeTypeFont, tuple[int,
         numbers.append(f"class selectivity {row['class_selectivity']:.3f}{chance}")
     numbers.append(f"{row['n']} image{'s' if row['n'] > 1 else ''}")
     numbers.append(f"receptive field {row['rf_height']} x {row['rf_width']} px")
-    classes = [f"{_drawable(entry.name)} {entry.share:.0%}" for entry in neuron.classes[:MAX_CLASSES]]
-    lines = [(neuron.address, _font(26), INK), ("   ·   ".join(numbers), _font(16), INK)]
-    return [*lines, ("     ".join(classes), _font(16), SOFT_INK)] if classes else lines
+    classes = [f"{drawable(entry.name)} {entry.share:.0%}" for entry in neuron.classes[:MAX_CLASSES]]
+    lines = [(neuron.address, font(26), INK), ("   ·   ".join(numbers), font(16), INK)]
+    return [*lines, ("     ".join(classes), font(16), SOFT_INK)] if classes else lines
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
     return font
@@ -96,13 +96,13 @@ def _height(font: ImageFont.FreeTypeFont) -> int:
     return round(1.5 * font.size)
 
 
-def _drawable(name: str) -> str:
+def drawable(name: str) -> str:
     """The name in ASCII, which Pillow's own font is limited to: without accents, with ``?`` for other letters."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode()
 
 
-def _on_checkerboard(picture: Image.Image) -> Image.Image:
+def on_checkerboard(picture: Image.Image) -> Image.Image:
     """An RGBA picture over a checkerboard of single pixels, which shows where no crop shows anything."""
     rows, columns = np.indices((picture.height, picture.width))
     board = Image.fromarray(np.array(CHECKERBOARD, np.uint8)[(rows + columns) % 2])

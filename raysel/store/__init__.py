@@ -22,8 +22,9 @@ from raysel.store.manifest import (
 )
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
 from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
-from raysel.store.plain_rows import plain_row, plain_rows
+from raysel.store.plain_rows import plain_row, plain_rows, spelled
 from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
+from raysel.store.recorded_taps import recorded_crop_fields, recorded_taps
 from raysel.store.schema import (
     CLASSES,
     FEATURES,
@@ -36,7 +37,11 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import get_snapshot, put_snapshot
+<<<<<<< HEAD
 from raysel.store.source_crops import SourceCrop, recorded_source, source_image
+=======
+from raysel.store.source_crops import SourceCrop, recorded_source, source_images
+>>>>>>> 6770cfe541a515ec7b6579fd8497ca70673ad275
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -81,9 +86,16 @@ __all__ = [
     "published_manifest",
     "put_snapshot",
     "read_manifest",
+    "recorded_crop_fields",
     "recorded_source",
+    "recorded_taps",
     "remove_progress",
     "remove_unreferenced",
     "sheet_row",
+<<<<<<< HEAD
     "source_image",
+=======
+    "source_images",
+    "spelled",
+>>>>>>> 6770cfe541a515ec7b6579fd8497ca70673ad275
 ]

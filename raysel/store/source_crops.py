@@ -50,7 +50,7 @@ def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None
     """The crops of some rows of the rankings table; see `Neuron.source_crops`."""
     ids = [row["image"] for row in ranking]
     preprocessing = _preprocessing(index)
-    contents = {image: (key, content) for image, key, content in _contents(index, ids, images)} if ids else {}
+    contents = {image: (key, content) for image, key, content in source_images(index, ids, images)} if ids else {}
     return [_cut(row, *contents[row["image"]], preprocessing) for row in ranking]
 
 
@@ -68,7 +68,7 @@ def source_image(index: Index, entry: dict[str, Any], images: str | None = None)
     Raises:
         RayselError: the image cannot be read, or is not the one that was indexed.
     """
-    ((_, key, content),) = _contents(index, [entry["image"]], images)
+    ((_, key, content),) = source_images(index, [entry["image"]], images)
     original, box = _placed(entry, key, content, _preprocessing(index))
     return SourceCrop(entry["image"], key, box, original)
 
@@ -77,8 +77,12 @@ def _preprocessing(index: Index) -> Preprocessing:
     return TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
 
 
-def _contents(index: Index, ids: list[int], images: str | None) -> Iterator[tuple[int, str, bytes]]:
-    """(id, key, bytes of its file) of each image, shard by shard."""
+def source_images(index: Index, ids: list[int], images: str | None = None) -> Iterator[tuple[int, str, bytes]]:
+    """(id, key, bytes of its file) of each image, shard by shard. `images`: where they are now, if they were moved.
+
+    Raises:
+        RayselError: the images cannot be read.
+    """
     source = recorded_source(index.manifest, images)
     table = index.images_of(ids).sort_by([("shard", "ascending"), ("offset", "ascending"), ("key", "ascending")])
     shards = index.shards

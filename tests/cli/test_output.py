@@ -8,8 +8,8 @@ import re
 import pyarrow as pa
 import pytest
 
-from raysel.cli.output import print_csv, print_json, print_table, spelled
-from raysel.store import plain_rows
+from raysel.cli.output import print_csv, print_json, print_table
+from raysel.store import plain_rows, spelled
 
 
 def test_names_are_shown_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
