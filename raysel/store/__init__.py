@@ -37,11 +37,7 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import get_snapshot, put_snapshot
-<<<<<<< HEAD
-from raysel.store.source_crops import SourceCrop, recorded_source, source_image
-=======
-from raysel.store.source_crops import SourceCrop, recorded_source, source_images
->>>>>>> 6770cfe541a515ec7b6579fd8497ca70673ad275
+from raysel.store.source_crops import SourceCrop, recorded_source, source_image, source_images
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -92,10 +88,7 @@ __all__ = [
     "remove_progress",
     "remove_unreferenced",
     "sheet_row",
-<<<<<<< HEAD
     "source_image",
-=======
     "source_images",
     "spelled",
->>>>>>> 6770cfe541a515ec7b6579fd8497ca70673ad275
 ]
