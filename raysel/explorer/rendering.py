@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
+import markupsafe
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from raysel.explorer.charts import color_cloud, curves, histograms
@@ -27,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"figure": figure, "percent": percent, "words": words}
+    made.filters |= {"figure": figure, "percent": percent, "words": words, "breakable": breakable}
     made.globals |= {
         "histogram_size": (histograms.WIDTH, histograms.HEIGHT),
         "density_cells": histograms.CELLS,
@@ -58,3 +60,8 @@ def percent(share: float) -> str:
 def words(column: str) -> str:
     """The name of a column as text."""
     return column.replace("_", " ").replace(".", ": ")
+
+
+def breakable(name: str) -> markupsafe.Markup:
+    """A long name that may be broken into lines behind its dots, dashes, underscores and slashes."""
+    return markupsafe.Markup(re.sub(r"([._/-]+)(?=[^._/-])", r"\1<wbr>", str(markupsafe.escape(name))))
