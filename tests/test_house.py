@@ -34,8 +34,10 @@ COMMANDS = {
     "layers",
     "plan",
     "report",
+    "serve",
     "show",
     "similar",
+    "site",
     "verify",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""
