@@ -13,13 +13,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from raysel.errors import RayselError
 from raysel.explorer.api import api_routes
-from raysel.explorer.catalog import Catalog, UnknownIndexError, named
+from raysel.explorer.catalog import Catalog, Served, UnknownIndexError, named
 from raysel.explorer.guard import SafeHeaders, TokenGate
 from raysel.explorer.links import ServerLinks
 from raysel.explorer.pages import page_routes
 from raysel.explorer.picture_routes import picture_routes
-from raysel.explorer.rendering import render
+from raysel.explorer.rendering import environment, render
 from raysel.explorer.requests import BadQuestionError
+from raysel.explorer.views.gallery_view import choices
+from raysel.explorer.views.network_view import network_view
+from raysel.query import Question, find
 from raysel.store import UnknownNeuronError
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -45,7 +48,8 @@ def create_app(
         RayselError: an index cannot be opened.
     """
     catalog = Catalog(named(indexes), images)
-    catalog.all()
+    for served in catalog.all():
+        _read_ahead(served)
     app = FastAPI(
         title="raysel",
         summary="Which neurons of a network are selective, and to what. Read only.",
@@ -66,6 +70,15 @@ def create_app(
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(SafeHeaders)
     return app
+
+
+def _read_ahead(served: Served) -> None:
+    """Read what every page needs, before the first visitor asks for it."""
+    network_view(served.index)
+    choices(served.index)
+    find(served.index, Question(limit=1))
+    for template in environment().list_templates():
+        environment().get_template(template)
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -35,6 +35,8 @@ class Served:
     cache: BoundedCache
     images: str | None = None
     """Where its images are now, if they were moved."""
+    heavy: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one request that computes something about all neurons, which is kept for the others."""
 
     @cached_property
     def pictures(self) -> Pictures:

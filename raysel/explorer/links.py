@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlencode
@@ -171,6 +171,7 @@ class SiteLinks:
         return f"{self.up}{kind}/{quote(site_name(address))}.{suffix}"
 
 
+@lru_cache(maxsize=4096)
 def slug(address: str) -> str:
     """A neuron's address for the path of a URL."""
     layer, channel = neuron_address(address)

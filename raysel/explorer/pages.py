@@ -38,9 +38,9 @@ def page_routes(catalog: Catalog) -> APIRouter:
         links = links_of(request, served)
         return render(template, links, indexes=list(catalog.places), **more)
 
-    def kept(request: Request, served: Served, make: Callable[[], str]) -> HTMLResponse:
-        """A page that depends on its address and the index alone."""
-        key = ("page", request.scope.get("root_path", ""), request.url.path, request.url.query)
+    def kept(request: Request, served: Served, make: Callable[[], str], *more: object) -> HTMLResponse:
+        """A page that depends on its path, the index and `more` alone."""
+        key = ("page", request.scope.get("root_path", ""), request.url.path, *more)
         return HTMLResponse(served.kept(key, lambda: make().encode()))
 
     @router.get("/")
@@ -64,10 +64,14 @@ def page_routes(catalog: Catalog) -> APIRouter:
         second = catalog.get(b) if b else catalog.get(others[0]) if others else None
         if second is None:
             return HTMLResponse(shown("compare", request, first, first=first, second=None, view=None))
-        with answering():
-            view = comparison_view(diff(first.index, second.index), color, class_)
-        more = {"first": first, "second": second, "view": view, "other_links": links_of(request, second)}
-        return HTMLResponse(shown("compare", request, first, **more))
+
+        def compared() -> str:
+            with answering(), first.heavy:
+                view = comparison_view(diff(first.index, second.index), color, class_)
+            more = {"first": first, "second": second, "view": view, "other_links": links_of(request, second)}
+            return shown("compare", request, first, **more)
+
+        return kept(request, first, compared, second.name, second.version, color, class_)
 
     @router.get("/i/{index}")
     def without_slash(index: str, request: Request) -> Response:
@@ -128,12 +132,17 @@ def page_routes(catalog: Catalog) -> APIRouter:
     def similar_part(index: str, address: str, request: Request, by: str = _BY[0]) -> Response:
         served = catalog.get(index)
         neuron = neuron_of(served, address)
-        try:
-            table = similar(served.index, neuron.layer, neuron.channel, by, _SIMILAR)  # type: ignore[arg-type]
-        except RayselError as error:
-            return HTMLResponse(shown("similar", request, served, tiles=[], problem=str(error)))
-        notes = [f"{value:.0%} similar" for value in table["similarity"].to_pylist()]
-        return HTMLResponse(shown("similar", request, served, tiles=tiles(served.index, table, notes), problem=""))
+
+        def found() -> str:
+            try:
+                with served.heavy:
+                    table = similar(served.index, neuron.layer, neuron.channel, by, _SIMILAR)  # type: ignore[arg-type]
+            except RayselError as error:
+                return shown("similar", request, served, tiles=[], problem=str(error))
+            notes = [f"{value:.0%} similar" for value in table["similarity"].to_pylist()]
+            return shown("similar", request, served, tiles=tiles(served.index, table, notes), problem="")
+
+        return kept(request, served, found, by)
 
     @router.get("/i/{index}/crop/{rank}/{address:path}")
     def crop_page(index: str, rank: int, address: str, request: Request) -> str:

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from raysel.selectivity.opponent import OpponentSpace, opponent
 
 SIDE = 240
-_MOST_LINES = 24
+_MOST_LINES = 20
 """Rows and columns of the feature that are drawn."""
 
 
@@ -22,8 +23,8 @@ class ColorCloud:
     In this plane the angle between the axes is seen as it is.
     """
 
-    points: tuple[tuple[float, float, str], ...]
-    """(x, y, color) of each pixel."""
+    points: Markup
+    """The pixels as SVG circles, each in its own color."""
     center: tuple[float, float]
     """The mean of the pixels."""
     intensity: tuple[float, float, float, float]
@@ -65,9 +66,13 @@ def color_cloud(
     x, y = (colors - mean)[:, 1:] @ across, (colors - mean)[:, 0]
     scale = SIDE / 2 * 0.9 / max(float(np.abs(x).max()), float(np.abs(y).max()))
     middle = SIDE / 2
-    points = tuple(
-        (round(middle + scale * a, 1), round(middle - scale * b, 1), "#%02x%02x%02x" % tuple(levels))  # noqa: UP031
-        for a, b, levels in zip(x, y, np.rint(np.clip(rgb, 0, 1) * 255).astype(int).tolist(), strict=True)
+    places = np.column_stack([middle + scale * x, middle - scale * y]).round(1).tolist()
+    levels = np.rint(np.clip(rgb, 0, 1) * 255).astype(int).tolist()
+    points = Markup(
+        "".join(
+            f'<circle cx="{a}" cy="{b}" r="3.4" fill="#{red:02x}{green:02x}{blue:02x}"/>'
+            for (a, b), (red, green, blue) in zip(places, levels, strict=True)
+        )
     )
     reach = SIDE * 0.46
     a, b = chromatic * reach, float(v[0]) * reach
