@@ -44,6 +44,10 @@ index is looked up in the rankings; for another file the network is run.""",
 
 Of the same network at two checkpoints, or with other settings: what changed in every index, and how many of the
 neuron's images are the same.""",
+    "export": """Write an index in the form of another tool.
+
+--atlas writes one Parquet file with a row per neuron: its feature as a picture, its numbers, its nearest neighbors and
+a place on a plane. embedding-atlas shows it, and so do the tools around Hugging Face datasets.""",
     "show": "Show one neuron: its numbers, its classes and a picture.",
     "report": """Draw the paper's figures for an index, on one page.
 

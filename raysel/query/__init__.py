@@ -4,6 +4,7 @@ Arrow tables in, Arrow tables out. The command line, Python and the explorer all
 index with these questions as methods.
 """
 
+from raysel.query.atlas import write_atlas
 from raysel.query.columns import column_values, columns_for_people, selected
 from raysel.query.comparison import diff
 from raysel.query.explanation import Explanation, explain
@@ -31,4 +32,5 @@ __all__ = [
     "plain_rows",
     "selected",
     "similar",
+    "write_atlas",
 ]

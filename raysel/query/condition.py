@@ -6,6 +6,7 @@ is an error. Nothing of the text is ever executed.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,13 +26,15 @@ MAX_LENGTH = 4_000
 """Characters of a condition. The parser and the expression are recursive."""
 
 _SUPPORTED = "use =, <>, <, <=, >, >=, in, between, like, is null, and, or, not"
-_COMPARISONS: dict[type[exp.Expr], Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
-    exp.EQ: lambda left, right: left == right,
-    exp.NEQ: lambda left, right: left != right,
-    exp.LT: lambda left, right: left < right,
-    exp.LTE: lambda left, right: left <= right,
-    exp.GT: lambda left, right: left > right,
-    exp.GTE: lambda left, right: left >= right,
+_PARTS = ("this", "expression", "expressions", "low", "high", "table", "db", "negate")
+Compare = Callable[[pc.Expression, pc.Expression], pc.Expression]
+_COMPARISONS: dict[type[exp.Expr], Compare] = {
+    exp.EQ: operator.eq,
+    exp.NEQ: operator.ne,
+    exp.LT: operator.lt,
+    exp.LTE: operator.le,
+    exp.GT: operator.gt,
+    exp.GTE: operator.ge,
 }
 
 
@@ -89,6 +92,10 @@ class _Translation:
 
     def condition(self, node: exp.Expr) -> pc.Expression:
         """An expression whose values are true, false and null."""
+        if any(value for name, value in node.args.items() if name not in _PARTS):
+            raise _unsupported(node)  # a variant of the node, which would otherwise mean something else
+        if node.args.get("negate"):
+            return ~self.condition(_without_negation(node))
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
         if isinstance(node, exp.And):
@@ -99,14 +106,13 @@ class _Translation:
             return ~self.condition(node.this)
         if type(node) in _COMPARISONS:
             return self._comparison(node)
-        if isinstance(node, exp.Between) and not node.args.get("symmetric"):
-            values = self._column(node.this)
-            least, most = (values.literal(node.args[bound]) for bound in ("low", "high"))
-            return (values.expression >= least) & (values.expression <= most)
+        if isinstance(node, exp.Between):
+            values, (least, most) = self._column(node.this), (node.args["low"], node.args["high"])
+            return values.compared(operator.ge, least) & values.compared(operator.le, most)
         if isinstance(node, exp.In) and node.expressions:
             values = self._column(node.this)
             # Not `isin`, which is false for null: `not in` would then be true.
-            return reduce(pc.Expression.__or__, [values.expression == values.literal(e) for e in node.expressions])
+            return reduce(operator.or_, [values.compared(operator.eq, each) for each in node.expressions])
         if isinstance(node, exp.Like | exp.ILike):
             return self._like(node)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
@@ -125,13 +131,12 @@ class _Translation:
             both = self._column(left), self._column(right, as_text=True)
             if both[0].family != both[1].family:
                 raise RayselError(f"in the condition, {node.sql()} compares {both[0].family} with {both[1].family}")
-            return compare(both[0].expression, both[1].expression)
+            one, other = (values.widened() if values.family == "numbers" else values.expression for values in both)
+            return compare(one, other)
         if isinstance(left, exp.Column):
-            values = self._column(left)
-            return compare(values.expression, values.literal(right))
+            return self._column(left).compared(compare, right)
         if isinstance(right, exp.Column):
-            values = self._column(right)
-            return compare(values.literal(left), values.expression)
+            return self._column(right).compared(lambda column, literal: compare(literal, column), left)
         raise _unsupported(next((side for side in (left, right) if not _is_literal(side)), node))
 
     def _like(self, node: exp.Expr) -> pc.Expression:
@@ -174,9 +179,22 @@ class _Values:
             return "text"
         return "true and false" if pa.types.is_boolean(self.kind) else None
 
-    def literal(self, node: exp.Expr) -> pc.Expression:
-        """The value of a literal, in the column's precision."""
-        node = _plain(node)
+    def widened(self) -> pc.Expression:
+        """As float64, for a comparison with other types of numbers."""
+        return self.expression.cast(pa.float64(), safe=False)
+
+    def compared(self, compare: Compare, node: exp.Expr) -> pc.Expression:
+        """The comparison of the column with a literal, in the column's precision."""
+        value = self._value(_plain(node))
+        if isinstance(value, str | bool):
+            return compare(self.expression, pc.scalar(value))
+        if pa.types.is_floating(self.kind):
+            return compare(self.expression, pc.scalar(pa.scalar(float(value), self.kind)))
+        if isinstance(value, int) and abs(value) < 2**63:
+            return compare(self.expression, pc.scalar(value))
+        return compare(self.widened(), pc.scalar(float(value)))
+
+    def _value(self, node: exp.Expr) -> str | bool | int | float:
         if isinstance(node, exp.Column):
             advice = "compare one column with another by =, <>, <, <=, > or >=, and write text in single quotes"
             raise RayselError(f"in the condition, {node.sql()} is not a value: {advice}")
@@ -188,11 +206,7 @@ class _Values:
         family = "true and false" if isinstance(value, bool) else "text" if isinstance(value, str) else "numbers"
         if family != self.family:
             raise RayselError(f"column {self.name} holds {self.family}: it cannot be compared with {node.sql()}")
-        if isinstance(value, str | bool):
-            return pc.scalar(value)
-        if pa.types.is_floating(self.kind):
-            return pc.scalar(pa.scalar(float(value), self.kind))
-        return pc.scalar(value if isinstance(value, int) and abs(value) < 2**63 else float(value))
+        return value
 
 
 def _value(node: exp.Expr) -> str | bool | int | float:
@@ -209,6 +223,13 @@ def _is_literal(node: exp.Expr) -> bool:
     if isinstance(node, exp.Neg):
         return isinstance(node.this, exp.Literal) and not node.this.is_string
     return isinstance(node, exp.Literal | exp.Boolean)
+
+
+def _without_negation(node: exp.Expr) -> exp.Expr:
+    """``label like 'n01%'`` of ``label not like 'n01%'``."""
+    positive = node.copy()
+    positive.set("negate", None)
+    return positive
 
 
 def _plain(node: exp.Expr) -> exp.Expr:

@@ -83,7 +83,11 @@ def explain(
         number, key = known
         rows, seen = _ranked(index, number)
         return _explanation(index, rows, seen, layers, limit, key, lambda: _pixels_of(index, number, images))
-    pixels = _decoded(read_bytes(name, "image, which is not an id or key of this index,"), redact_uri(name), index)
+    try:
+        content = read_bytes(name, "image file")
+    except RayselError as error:
+        raise RayselError(f"{redact_uri(name)!r} is not an id or key of this index: {error}") from None
+    pixels = _decoded(content, redact_uri(name), index)
     rows, seen = _run(index, pixels, weights)
     return _explanation(index, rows, seen, layers, limit, redact_uri(name), lambda: pixels)
 

@@ -12,6 +12,7 @@ from raysel.store import Index, decode_feature
 
 SIDE = 8
 """Rows and columns of a reduced feature."""
+_COLUMNS = ["channel", "height", "width", "feature", "count"]
 
 
 @kept
@@ -25,7 +26,7 @@ def reduced_features(index: Index) -> NDArray[np.float32]:
 
     def fill(layer: str) -> None:
         start = index.row_of(layer, 0)
-        for batch in index.feature_batches(layer):
+        for batch in index.feature_batches(layer, _COLUMNS):
             for row in batch.to_pylist():
                 reduced[start + row["channel"]] = _unit(reduce_feature(*decode_feature(row)).ravel())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,9 @@ from raysel.query.reduced_features import reduced_features
 from raysel.query.selection import in_layers, layers_matching, window
 from raysel.query.top_images import top_images
 from raysel.store import Index
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 By = Literal["images", "classes", "feature"]
 SIMILARITY = "similarity"
@@ -67,17 +70,32 @@ def similarities(index: Index, row: int, by: By) -> NDArray[np.float64]:
         shared = profiles.shared(row)
         return np.minimum(shared / np.maximum(profiles.totals + profiles.totals[row] - shared, 1e-300), 1.0)
     if by == "classes":
-        if not len(index.classes):
-            raise RayselError("the images of this index have no labels: compare by images or by feature")
         return np.minimum(_class_profiles(index).shared(row), 1.0)
     if by == "feature":
         reduced = reduced_features(index)
         return np.clip((reduced @ reduced[row]).astype(np.float64), 0.0, 1.0)
-    raise RayselError(f"neurons cannot be compared by {by!r}: write {', '.join(get_args(By))}")
+    raise _unknown(by)
+
+
+def profiles_of(index: Index, by: By) -> sparse.csr_array | NDArray[np.float32]:
+    """What is compared, a row per neuron: of all images, of all classes, or of all cells of the reduced features."""
+    if by == "images":
+        return top_images(index).by_neuron
+    if by == "classes":
+        return _class_profiles(index).by_neuron
+    if by == "feature":
+        return reduced_features(index)
+    raise _unknown(by)
+
+
+def _unknown(by: str) -> RayselError:
+    return RayselError(f"neurons cannot be compared by {by!r}: write {', '.join(get_args(By))}")
 
 
 @kept
 def _class_profiles(index: Index) -> Profiles:
+    if not len(index.classes):
+        raise RayselError("the images of this index have no labels: compare by images or by feature")
     shares = class_shares(index)
     known = shares.classes >= 0
     return Profiles.of(shares.rows[known], shares.classes[known], shares.shares[known], shares.neurons)

@@ -127,9 +127,9 @@ class Index:
             raise UnknownNeuronError(f"layer {layer} has channels {min(channels)} to {max(channels)}, not {channel}")
         return row
 
-    def feature_batches(self, layer: str) -> Iterator[pa.RecordBatch]:
-        """The features of a layer as `decode_feature` reads them, a bounded number of neurons at a time."""
-        return self.table(layer_file("features", layer)).batches(["channel", "height", "width", "feature", "count"])
+    def feature_batches(self, layer: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of the features of a layer, without dead neurons, a bounded number of neurons at a time."""
+        return self.table(layer_file("features", layer)).batches(columns)
 
     @cached_property
     def _rows(self) -> dict[tuple[str, int], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from raysel.files import Folder
+from raysel.images import imagenet1k
 from raysel.selectivity.color_naming import NAMES
 from raysel.store import (
     CLASSES,
@@ -70,18 +72,25 @@ class Synthetic:
 
 
 def build(
-    where: str | Path | Folder, layers: tuple[Layer, ...] = LAYERS, seed: int = 0, published: bool = True
+    where: str | Path | Folder,
+    layers: tuple[Layer, ...] = LAYERS,
+    seed: int = 0,
+    published: bool = True,
+    classes: Mapping[str, str] = CLASS_NAMES,
 ) -> Synthetic:
-    """Write an index into `where`, and publish it if `published` is true."""
+    """Write an index into `where`, and publish it if `published` is true.
+
+    `classes`: label -> name. A label of ImageNet-1k has the concepts of WordNet above it, any other one has ``n00``.
+    """
     folder = where if isinstance(where, Folder) else Folder.at(where)
     rng = np.random.default_rng(seed)
     writer = TableWriter(folder, FINGERPRINT)
-    labels = [_label(image) for image in range(IMAGES_COUNT)]
+    labels = [_label(image, list(classes)) for image in range(IMAGES_COUNT)]
     made = Synthetic(folder, _manifest([], 0, 0), [])
     files: list[FileEntry] = []
     for depth, layer in enumerate(layers):
         for channel in range(layer.channels):
-            _neuron(made, rng, depth, layer, channel, labels)
+            _neuron(made, rng, depth, layer, channel, labels, list(classes))
         files += _pictures(writer, made, layer)
     rankings = (pa.Table.from_pylist(entries, RANKINGS) for entries in made.rankings.values())
     neurons = pa.Table.from_pylist(made.rows, neurons_schema())
@@ -90,7 +99,7 @@ def build(
         writer.rankings(rankings),
         writer.images([_images(labels)]),
         writer.shards(pa.Table.from_pylist([{"shard": 0, "name": "a.tar", "size": 60_000, "etag": "e"}], SHARDS)),
-        writer.classes(_classes(labels)),
+        writer.classes(_classes(labels, classes)),
         writer.quarantine(
             pa.Table.from_pylist([{"image": 3, "key": "key0003", "shard": "a.tar", "reason": "truncated"}], QUARANTINE)
         ),
@@ -102,12 +111,18 @@ def build(
     return Synthetic(folder, manifest, made.rows, made.features, made.counts, made.crops, made.rankings)
 
 
-def _label(image: int) -> str | None:
-    return None if image % 7 == 6 else list(CLASS_NAMES)[image % 4]
+def _label(image: int, classes: list[str]) -> str | None:
+    return None if image % 7 == 6 else classes[image % len(classes)]
 
 
 def _neuron(
-    made: Synthetic, rng: np.random.Generator, depth: int, layer: Layer, channel: int, labels: list[str | None]
+    made: Synthetic,
+    rng: np.random.Generator,
+    depth: int,
+    layer: Layer,
+    channel: int,
+    labels: list[str | None],
+    classes: list[str],
 ) -> None:
     address = (layer.name, channel)
     dead = layer.dead or channel % 11 == 5
@@ -132,17 +147,17 @@ def _neuron(
     if dead:
         return
     n = int(rng.integers(1, N_MAX + 1))
-    row.update(a_max=float(np.float32(rng.uniform(0.5, 40))), n=n, saturated=1, **_indexes(rng, n))
+    row.update(a_max=float(np.float32(rng.uniform(0.5, 40))), n=n, saturated=1, **_indexes(rng, n, classes))
     made.rankings[address] = _ranking(rng, row, layer, labels)
     pattern, count = _pattern(rng, layer.size, n, colorful=bool(channel % 2))
     made.features[address], made.counts[address] = pattern, count
     made.crops[address] = [np.clip(pattern + rng.normal(0, 0.05, pattern.shape), 0, 1) for _ in range(n)]
 
 
-def _indexes(rng: np.random.Generator, n: int) -> dict[str, Any]:
+def _indexes(rng: np.random.Generator, n: int, class_labels: list[str]) -> dict[str, Any]:
     """Values of the selectivity indexes; rounded, so that there are ties."""
     shares = np.sort(rng.dirichlet(np.ones(3)))[::-1]
-    classes = [{"label": label, "share": float(share)} for label, share in zip(CLASS_NAMES, shares, strict=False)]
+    classes = [{"label": label, "share": float(share)} for label, share in zip(class_labels, shares, strict=False)]
     red = round(float(rng.uniform()), 3)
     known = {
         "color_selectivity": round(float(rng.uniform()), 2),
@@ -235,10 +250,16 @@ def _images(labels: list[str | None]) -> pa.Table:
     return pa.Table.from_pylist(rows, IMAGES)
 
 
-def _classes(labels: list[str | None]) -> pa.Table:
+def _classes(labels: list[str | None], classes: Mapping[str, str]) -> pa.Table:
     rows = [
-        {"label": label, "name": name, "wnid": label, "hypernyms": ["n00"], "images": labels.count(label)}
-        for label, name in reversed(CLASS_NAMES.items())
+        {
+            "label": label,
+            "name": name,
+            "wnid": label,
+            "hypernyms": imagenet1k().hypernyms(label) or ["n00"],
+            "images": labels.count(label),
+        }
+        for label, name in reversed(classes.items())
     ]
     return pa.Table.from_pylist(rows, CLASSES)
 
