@@ -49,7 +49,9 @@ def serve(
         print(f"{server.url}  (Ctrl-C ends)")
     sys.stdout.flush()
     if server.open_to_all:
-        print(f"raysel: everyone who reaches {host} can read these indexes; --token SECRET asks for one", file=sys.stderr)
+        print(
+            f"raysel: everyone who reaches {host} can read these indexes; --token SECRET asks for one", file=sys.stderr
+        )
     if open_:
         server.open_browser()
     server.run()

@@ -12,14 +12,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from raysel.errors import RayselError
-from raysel.explorer.api import api_routes
 from raysel.explorer.catalog import Catalog, Served, UnknownIndexError, named
 from raysel.explorer.guard import SafeHeaders, TokenGate
 from raysel.explorer.links import ServerLinks
-from raysel.explorer.pages import page_routes
-from raysel.explorer.picture_routes import picture_routes
 from raysel.explorer.rendering import environment, render
-from raysel.explorer.requests import BadQuestionError
+from raysel.explorer.routes.answers import BadQuestionError
+from raysel.explorer.routes.api import api_routes
+from raysel.explorer.routes.pages import page_routes
+from raysel.explorer.routes.picture_routes import picture_routes
 from raysel.explorer.views.gallery_view import choices
 from raysel.explorer.views.network_view import network_view
 from raysel.query import Question, find

@@ -101,5 +101,7 @@ class TokenGate:
         target = f"{path}?{urlencode(parameters)}" if parameters else path
         response = RedirectResponse("/" + target.lstrip("/"), 303, {"cache-control": "no-store"})
         secure = scope.get("scheme") == "https"
-        response.set_cookie(self._cookie_name(scope), self._cookie, httponly=True, samesite="lax", secure=secure, path="/")
+        response.set_cookie(
+            self._cookie_name(scope), self._cookie, httponly=True, samesite="lax", secure=secure, path="/"
+        )
         return response

@@ -22,8 +22,10 @@ class Links(Protocol):
 
     live: ClassVar[bool]
     """True on a server, which answers questions; a static site answers them in the browser."""
-    index: str
-    """Name of the index."""
+
+    @property
+    def index(self) -> str:
+        """Name of the index."""
 
     def asset(self, name: str) -> str:
         """A style sheet, script or icon."""
@@ -216,4 +218,3 @@ def assets() -> dict[str, bytes]:
         inner = [(f"{entry.name}/", each) for each in entry.iterdir()] if entry.is_dir() else [("", entry)]
         found |= {f"{folder}{each.name}": each.read_bytes() for folder, each in inner if each.is_file()}
     return found
-

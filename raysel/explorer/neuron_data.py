@@ -27,5 +27,7 @@ def neuron_data(index: Index, neuron: Neuron, every_key: pa.ChunkedArray | None 
     return {
         **plain_row(neuron.row, index.neurons.schema),
         "classes": [entry._asdict() for entry in neuron.classes],
-        "ranking": [{**row, "key": keys[row["image"]]} for row in plain_rows(ranking.drop_columns(["layer", "channel"]))],
+        "ranking": [
+            {**row, "key": keys[row["image"]]} for row in plain_rows(ranking.drop_columns(["layer", "channel"]))
+        ],
     }

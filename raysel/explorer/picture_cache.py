@@ -109,9 +109,7 @@ class Pictures:
         if not rows:
             return None, 1
         (row,) = rows
-        sheet = Sheet(
-            row["picture"], row["crops"], row["columns"], row["crop_height"], row["crop_width"], row["gap"]
-        )
+        sheet = Sheet(row["picture"], row["crops"], row["columns"], row["crop_height"], row["crop_width"], row["gap"])
         return sheet, len(sheet.picture)
 
 

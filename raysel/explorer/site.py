@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from raysel.errors import RayselError
 from raysel.explorer.catalog import named
-from raysel.explorer.columns import column_json, described, table_json
+from raysel.explorer.column_data import column_json, described, table_json
 from raysel.explorer.links import SiteLinks, assets, site_name
 from raysel.explorer.neuron_data import neuron_data
 from raysel.explorer.picture_cache import BoundedCache, Pictures

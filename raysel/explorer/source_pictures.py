@@ -50,9 +50,7 @@ def source_picture(served: Served, neuron: Neuron, rank: int) -> SourcePicture:
         RayselError: the image cannot be read.
     """
     entry = ranked(neuron, rank)
-    picture: SourcePicture = served.kept(
-        ("source", neuron.address, rank), lambda: _read(served, entry)
-    )
+    picture: SourcePicture = served.kept(("source", neuron.address, rank), lambda: _read(served, entry))
     return picture
 
 

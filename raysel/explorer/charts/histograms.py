@@ -61,6 +61,11 @@ def density(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Cell]:
     counts = np.histogram2d(np.clip(x[known], 0, 1), np.clip(y[known], 0, 1), CELLS, ((0, 1), (0, 1)))[0].astype(int)
     most = max(int(counts.max()), 2)
     return [
-        Cell(column, CELLS - 1 - row, int(counts[column, row]), 1 + round(8 * float(np.log(counts[column, row]) / np.log(most))))
+        Cell(
+            column,
+            CELLS - 1 - row,
+            int(counts[column, row]),
+            1 + round(8 * float(np.log(counts[column, row]) / np.log(most))),
+        )
         for column, row in np.argwhere(counts).tolist()
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.explorer.charts.histograms import Cell, density
-from raysel.explorer.columns import CLASS, COLOR
+from raysel.explorer.column_data import CLASS, COLOR
 from raysel.explorer.views.network_view import CLASS_SELECTIVE, COLOR_SELECTIVE
 
 MOST_PAIRS = 24

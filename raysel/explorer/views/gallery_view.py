@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from raysel.errors import RayselError
-from raysel.explorer.columns import described
+from raysel.explorer.column_data import described
 from raysel.explorer.views.tiles import Tile, tiles
 from raysel.query import Direction, Question, find
 from raysel.store import Index

@@ -35,6 +35,9 @@ def list_view(index: Index, neurons: str) -> ListView:
     if not wanted:
         return ListView("", [], [])
     table = find(index, Question(neurons=wanted)).table
-    known = {f"{row['layer']}:{row['channel']}": place for place, row in enumerate(table.select(["layer", "channel"]).to_pylist())}
+    known = {
+        f"{row['layer']}:{row['channel']}": place
+        for place, row in enumerate(table.select(["layer", "channel"]).to_pylist())
+    }
     table = table.take([known[address] for address in wanted if address in known])
     return ListView(",".join(wanted), tiles(index, table), table.to_pylist())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysel.explorer.charts.histograms import Histogram, histogram
-from raysel.explorer.columns import CLASS, COLOR, EXCESS, chance_note, has, numbers, rows_of_layers
+from raysel.explorer.column_data import CLASS, COLOR, EXCESS, chance_note, has, numbers, rows_of_layers
 from raysel.explorer.views.tiles import Tile, tiles
 from raysel.store import Index
 
@@ -88,7 +88,10 @@ def _facts(index: Index) -> list[tuple[str, str]]:
     usable = counts.images - counts.quarantined
     return [
         ("Network", manifest.network.name),
-        ("Neurons", f"{counts.neurons:,} in {len(index.layers)} layers" + (f", {counts.dead:,} dead" if counts.dead else "")),
+        (
+            "Neurons",
+            f"{counts.neurons:,} in {len(index.layers)} layers" + (f", {counts.dead:,} dead" if counts.dead else ""),
+        ),
         ("Images", f"{usable:,}" + (f" of {counts.classes:,} classes" if counts.classes else " without labels")),
         ("Source", manifest.source.uri),
         ("Made", f"{manifest.created:%Y-%m-%d}"),

@@ -22,7 +22,7 @@ _LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True)
-class Crop:
+class ShownCrop:
     """One crop on the contact sheet."""
 
     rank: int
@@ -68,7 +68,7 @@ class NeuronView:
     """Address of the neuron before it in the network."""
     next: str | None
     sheet: Sheet | None
-    crops: list[Crop]
+    crops: list[ShownCrop]
     curve: ActivationCurve | None
     least_w: float | None
     """Least relative activation of the images that build the feature, as the run was asked."""
@@ -160,12 +160,12 @@ def _numbers(index: Index, row: dict[str, Any]) -> list[tuple[str, Any, str]]:
     return found
 
 
-def _crops(index: Index, sheet: Sheet | None, ranking: dict[str, list[Any]]) -> list[Crop]:
+def _crops(index: Index, sheet: Sheet | None, ranking: dict[str, list[Any]]) -> list[ShownCrop]:
     if sheet is None:
         return []
     names = index.class_names
     return [
-        Crop(rank, activation, w, names.get(label, label) or "", *sheet.corner(rank))
+        ShownCrop(rank, activation, w, names.get(label, label) or "", *sheet.corner(rank))
         for rank, (activation, w, label) in enumerate(
             zip(ranking["activation"], ranking["w"], ranking["label"], strict=True)
         )

@@ -12,9 +12,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from raysel.explorer.catalog import Catalog
-from raysel.explorer.columns import described
+from raysel.explorer.column_data import described
 from raysel.explorer.neuron_data import neuron_data
-from raysel.explorer.requests import answering, neuron_of
+from raysel.explorer.routes.answers import answering, neuron_of
 from raysel.explorer.views.gallery_view import MOST_ROWS, GalleryState
 from raysel.query import By, diff, find, similar
 from raysel.store import plain_rows
@@ -149,6 +149,8 @@ def _as_csv(columns: list[str], rows: list[dict[str, Any]]) -> Response:
     writer.writerow(columns)
     for row in rows:
         values = (row[column] for column in columns)
-        writer.writerow(json.dumps(each, ensure_ascii=False) if isinstance(each, list | dict) else each for each in values)
+        writer.writerow(
+            json.dumps(each, ensure_ascii=False) if isinstance(each, list | dict) else each for each in values
+        )
     headers = {"content-disposition": 'attachment; filename="neurons.csv"'}
     return Response(file.getvalue(), media_type="text/csv", headers=headers)

@@ -14,7 +14,7 @@ from raysel.errors import RayselError
 from raysel.explorer.catalog import Catalog, Served
 from raysel.explorer.links import ServerLinks
 from raysel.explorer.rendering import render
-from raysel.explorer.requests import answering, links_of, neuron_of
+from raysel.explorer.routes.answers import answering, links_of, neuron_of
 from raysel.explorer.source_pictures import ranked, source_picture
 from raysel.explorer.views.comparison_view import comparison_view
 from raysel.explorer.views.gallery_view import GalleryState, choices, results
@@ -58,7 +58,9 @@ def page_routes(catalog: Catalog) -> APIRouter:
         return render("docs", links, api=request.app.openapi(), indexes=list(catalog.places))
 
     @router.get("/compare")
-    def compare_page(request: Request, a: str, b: str = "", color: Threshold = None, class_: ClassThreshold = None) -> Response:
+    def compare_page(
+        request: Request, a: str, b: str = "", color: Threshold = None, class_: ClassThreshold = None
+    ) -> Response:
         first = catalog.get(a)
         others = [name for name in catalog.places if name != a]
         second = catalog.get(b) if b else catalog.get(others[0]) if others else None

@@ -11,9 +11,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from raysel.explorer.catalog import Catalog
-from raysel.explorer.columns import column_json, table_json
+from raysel.explorer.column_data import column_json, table_json
 from raysel.explorer.links import assets
-from raysel.explorer.requests import answering, kept_by_browsers, links_of, neuron_of
+from raysel.explorer.routes.answers import answering, kept_by_browsers, links_of, neuron_of
 from raysel.explorer.source_pictures import source_picture
 from raysel.report import draw_portrait
 

@@ -43,7 +43,11 @@ def rows_of_layers(index: Index) -> dict[str, slice]:
     edges = np.flatnonzero(np.diff(codes.indices.to_numpy())) + 1
     starts = [0, *edges.tolist(), len(codes)]
     names = codes.dictionary.to_pylist()
-    return {name: slice(start, end) for name, start, end in zip(names, starts[:-1], starts[1:], strict=True)} if names else {}
+    return (
+        {name: slice(start, end) for name, start, end in zip(names, starts[:-1], starts[1:], strict=True)}
+        if names
+        else {}
+    )
 
 
 def described(index: Index) -> Iterator[tuple[str, str, str]]:
