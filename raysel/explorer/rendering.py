@@ -29,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"figure": figure, "percent": percent, "words": words, "breakable": breakable}
+    made.filters |= {"figure": figure, "percent": percent, "words": words, "breakable": breakable, "code": code}
     made.globals |= {
         "histogram_size": (histograms.WIDTH, histograms.HEIGHT),
         "density_cells": histograms.CELLS,
@@ -65,3 +65,8 @@ def words(column: str) -> str:
 def breakable(name: str) -> markupsafe.Markup:
     """A long name that may be broken into lines behind its dots, dashes, underscores and slashes."""
     return markupsafe.Markup(re.sub(r"([._/-]+)(?=[^._/-])", r"\1<wbr>", str(markupsafe.escape(name))))
+
+
+def code(text: str) -> markupsafe.Markup:
+    """A text in which what stands between backticks is code."""
+    return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(markupsafe.escape(text))))

@@ -64,6 +64,10 @@ class Server:
         with suppress(KeyboardInterrupt):
             self._server.run(sockets=[self._socket])
 
+    def stop(self) -> None:
+        """Make `run` return, from another thread."""
+        self._server.should_exit = True
+
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
