@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
+
+from PIL import Image
 
 from raysel.store import Index
 from raysel.store.table_writer import layer_file
 
-_LOCKS = 64
-
 
 class BoundedCache:
-    """Values by key, the least recently used removed first. Threads that miss the same key compute it once."""
+    """Values by key, the least recently used removed first. Threads that miss the same key compute it once.
+
+    A value may be made of other values of the cache, but not of itself.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.bytes = 0
         """Size of everything that is kept."""
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._making: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._busy = [threading.Lock() for _ in range(_LOCKS)]
 
     def get(self, key: Hashable, make: Callable[[], tuple[Any, int]]) -> Any:
         """The value of a key. `make` returns it with its size in bytes; larger than the whole cache, it is not kept."""
-        with self._busy[hash(key) % _LOCKS]:
-            with self._lock:
-                if key in self._entries:
-                    self._entries.move_to_end(key)
-                    return self._entries[key][0]
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key][0]
+            made = self._making.get(key)
+            mine = made is None
+            if made is None:
+                made = self._making[key] = Future()
+        if mine:
+            self._make(key, make, made)
+        return made.result()
+
+    def _make(self, key: Hashable, make: Callable[[], tuple[Any, int]], made: Future[Any]) -> None:
+        try:
             value, size = make()
+        except BaseException as error:
             with self._lock:
-                if size <= self.most_bytes:
-                    self._entries[key] = value, size
-                    self.bytes += size
-                while self.bytes > self.most_bytes:
-                    _, (_, freed) = self._entries.popitem(last=False)
-                    self.bytes -= freed
-            return value
+                del self._making[key]
+            made.set_exception(error)
+            return
+        with self._lock:
+            del self._making[key]
+            if size <= self.most_bytes:
+                self._entries[key] = value, size
+                self.bytes += size
+            while self.bytes > self.most_bytes:
+                _, (_, freed) = self._entries.popitem(last=False)
+                self.bytes -= freed
+        made.set_result(value)
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,8 @@ class Sheet:
 
     picture: bytes
     """JPEG or PNG."""
+    size: tuple[int, int]
+    """(width, height) of the picture, pixels. It may be wider than its crops."""
     crops: int
     columns: int
     height: int
@@ -60,12 +82,6 @@ class Sheet:
     def media_type(self) -> str:
         """By the first bytes of the file."""
         return "image/png" if self.picture.startswith(b"\x89PNG") else "image/jpeg"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the picture, pixels."""
-        lines = -(-self.crops // self.columns)
-        return self.columns * (self.width + self.gap) - self.gap, lines * (self.height + self.gap) - self.gap
 
     def corner(self, rank: int) -> tuple[int, int]:
         """(x, y) of the upper left corner of a crop, pixels."""
@@ -109,7 +125,9 @@ class Pictures:
         if not rows:
             return None, 1
         (row,) = rows
-        sheet = Sheet(row["picture"], row["crops"], row["columns"], row["crop_height"], row["crop_width"], row["gap"])
+        size = Image.open(io.BytesIO(row["picture"])).size
+        grid = (row[name] for name in ("crops", "columns", "crop_height", "crop_width", "gap"))
+        sheet = Sheet(row["picture"], size, *grid)
         return sheet, len(sheet.picture)
 
 

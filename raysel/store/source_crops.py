@@ -41,6 +41,8 @@ def recorded_source(manifest: Manifest, images: str | None = None) -> Source:
     Raises:
         RayselError: it cannot be opened.
     """
+    if "source" not in manifest.config:
+        raise RayselError("the manifest of this index does not say where its images are")
     options = TypeAdapter(SourceConfig).validate_python(manifest.config["source"])
     source = open_source(images or options.images, manifest.source.kind, options.uri_column, options.label_column)
     return MovedSource(options.images, source) if images else source

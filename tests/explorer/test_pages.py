@@ -47,14 +47,14 @@ def test_below_a_path_of_another_server(made):
     links = re.findall(r'(?:src|href|action|hx-get)="([^"#]+)"', page)
     assert links
     assert all(link.startswith("/explore/") for link in links)
-    for link in set(links):
+    for link in {link for link in links if "%25" not in link}:  # which this client decodes twice
         assert client.get(html.unescape(link)).status_code == 200, link
     assert client.get("/explore/api/nothing").json()["detail"]
 
 
 def test_the_network_counts_its_layers(client, made):
     page = client.get("/i/made/").text
-    layers = re.findall(r'<li class="layer".*?</ol>|<li class="layer".*?(?=<li class="layer")', page, re.DOTALL)
+    layers = page.split('<li class="layer"')[1:]
     assert len(layers) == 4
     for layer, name in zip(layers, ("stem", "features.3.squeeze", "features.10"), strict=False):
         rows = [row for row in made.rows if row["layer"] == name]
@@ -122,8 +122,9 @@ def test_crops_are_cut_from_the_sheet_where_they_are(client, made):
 
 
 def test_the_first_and_the_last_neuron_have_one_neighbor(client):
-    assert 'rel="prev"' not in client.get("/i/made/neuron/stem:0").text
-    assert 'rel="next"' not in client.get("/i/made/neuron/features.10:39").text or True
+    first, last = client.get("/i/other/neuron/stem:0").text, client.get("/i/other/neuron/features.10:39").text
+    assert ('rel="prev"' in first, 'rel="next"' in first) == (False, True)
+    assert ('rel="prev"' in last, 'rel="next"' in last) == (True, False)
 
 
 def test_a_dead_neuron_says_so(client):
@@ -184,10 +185,9 @@ def test_an_index_that_is_replaced_is_opened_again(tmp_path, monkeypatch):
 
 def test_columns_are_those_of_the_table(client, made):
     shares = client.get("/i/made/columns/color_names.red").json()["values"]
-    expected = [row["color_names"]["red"] if row["color_names"] else None for row in made.rows]
-    assert shares == pytest.approx(expected) if None not in expected else [s is None for s in shares] == [
-        e is None for e in expected
-    ]
+    expected = [row["color_names"] and row["color_names"]["red"] for row in made.rows]
+    assert [share is None for share in shares] == [share is None for share in expected]
+    assert [s for s in shares if s is not None] == pytest.approx([s for s in expected if s is not None], rel=1e-5)
     texts = client.get("/i/made/columns/label").json()
     labels = [None if code is None else texts["texts"][code] for code in texts["codes"]]
     assert labels == [row["label"] for row in made.rows]
