@@ -13,7 +13,7 @@ from raysel.cli.output import print_csv, print_json, print_table
 from raysel.errors import RayselError
 from raysel.query import NeuronTable, columns_for_people, plain_rows, selected
 
-_SPARE = ("class_excess", "color_name")
+_SPARE = ("class_excess", "color_name", "class_selectivity_a", "color_selectivity_a")
 _LONGEST_NAME = 24
 
 

@@ -16,6 +16,8 @@ from raysel.store import spelled
 
 _NEVER_WRAP = 10_000
 _LONG_HEADING = 10
+_IN_ONE_LINE = ("neuron",)
+"""Columns of text that is copied to other commands."""
 
 
 def print_json(value: Any) -> None:
@@ -57,7 +59,8 @@ def _table(
     table = Table(box=frame, pad_edge=False, header_style="bold")
     for column in columns:
         number = any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
-        table.add_column(heading(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+        kept = number or column in _IN_ONE_LINE
+        table.add_column(heading(column), justify="right" if number else "left", no_wrap=kept, overflow="fold")
     for row in rows:
         table.add_row(*(spelled(row[column]) for column in columns))
     return table

@@ -9,9 +9,9 @@ from raysel.query.columns import column_values, columns_for_people, selected
 from raysel.query.comparison import diff
 from raysel.query.explanation import Explanation, explain
 from raysel.query.finding import find
+from raysel.query.profiles.similarity import By, similar
 from raysel.query.question import Direction, Found, NeuronTable, Question
 from raysel.query.searchable import SearchableIndex, open_searchable
-from raysel.query.similarity import By, similar
 from raysel.store import plain_row, plain_rows
 
 __all__ = [

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.query.columns import NAME, NEURON, selected
-from raysel.query.principal_axes import principal_coordinates
-from raysel.query.similarity import By, profiles_of, similarities
+from raysel.query.profiles.principal_axes import principal_coordinates
+from raysel.query.profiles.similarity import By, profiles_of, similarities
 from raysel.store import Index
 
 NEIGHBORS = 15

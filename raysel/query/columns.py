@@ -16,7 +16,7 @@ NEURON, NAME = "neuron", "name"
 _FOR_PEOPLE = (
     *(NEURON, "match", "similarity", "relative", "image_overlap"),
     *("color_selectivity", "color_name", "class_selectivity", "class_excess"),
-    *("color_selectivity_a", "color_selectivity_b", "class_selectivity_a", "class_selectivity_b"),
+    *("color_selectivity_a", "color_selectivity_change", "class_selectivity_a", "class_selectivity_change"),
 )
 
 

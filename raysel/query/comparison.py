@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.query.columns import is_number
-from raysel.query.top_images import top_images
+from raysel.query.profiles.top_images import top_images
 from raysel.store import Index
 
 OVERLAP = "image_overlap"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from raysel.query.question import Found, Question
 from raysel.query.selection import in_layers, layers_matching, meeting, ordered, window
-from raysel.query.words import match
+from raysel.query.words.match import match
 from raysel.store import Index, neuron_address
 
 MATCH = "match"

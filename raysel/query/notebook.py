@@ -53,13 +53,14 @@ def neuron_html(neuron: Neuron) -> str:
         for title, name in (("color", "color_selectivity"), ("class", "class_selectivity"), ("images", "n"))
         if row[name] is not None
     ]
+    summary = "dead" if row["dead"] else ", ".join(facts)
     feature = _image(neuron.picture, FEATURE, f"Neuron feature of {neuron.address}")
     crops = "".join(_image(crop, CROP, f"Crop {rank}") for rank, crop in enumerate(neuron.crops[:MAX_CROPS]))
     classes = "".join(
         f"<li>{escape(spelled(each.name))} {each.share:.0%}</li>" for each in neuron.classes[:MAX_CLASSES]
     )
     return (
-        f"<div><h4>{escape(spelled(neuron.address))}</h4><p>{escape(', '.join(facts)) or 'dead'}</p>"
+        f"<div><h4>{escape(spelled(neuron.address))}</h4><p>{escape(summary)}</p>"
         f'<div style="display:flex;gap:12px;align-items:flex-start">{feature}'
         f'<div style="max-width:{8 * (CROP + 4)}px;line-height:0">{crops}</div><ul>{classes}</ul></div></div>'
     )
@@ -73,4 +74,4 @@ def _image(picture: Image.Image | None, side: int, text: str) -> str:
     picture.save(data, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
     style = f"width:{side}px;height:{side}px;object-fit:contain;image-rendering:pixelated;margin:1px"
-    return f'<img src="{source}" alt="{escape(text)}" style="{style}">'
+    return f'<img src="{source}" alt="{escape(spelled(text))}" style="{style}">'

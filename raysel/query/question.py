@@ -18,7 +18,7 @@ class Question:
     """Which neurons, in which order. Every condition that is given must be met."""
 
     words: str = ""
-    """What the neurons are selective to: ``red mushroom``; see `raysel.query.words`."""
+    """What the neurons are selective to: ``red mushroom``; see `raysel.query.words.match`."""
     layer: str | None = None
     """Glob over layer names (``*`` also matches dots); it must match at least one."""
     where: str = ""

@@ -9,9 +9,9 @@ from raysel.query.comparison import diff
 from raysel.query.explanation import Explanation, explain
 from raysel.query.finding import find
 from raysel.query.notebook import PicturedNeuron
+from raysel.query.profiles.similarity import By, similar
 from raysel.query.question import Direction, Found, NeuronTable, Question
 from raysel.query.selection import in_layers, layers_matching, meeting, ordered, window
-from raysel.query.similarity import By, similar
 from raysel.store import Index, neuron_address, open_index
 
 

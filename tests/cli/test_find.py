@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import raysel
@@ -37,37 +41,29 @@ def _addresses(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "range_"),
+    ("text", "conditions"),
     [
-        ("0.5..", (0.5, None)),
-        ("..0.3", (None, 0.3)),
-        ("0.5..0.9", (0.5, 0.9)),
-        (".5..1", (0.5, 1.0)),
-        ("0..0", (0.0, 0.0)),
-        ("-1..+1e-3", (-1.0, 0.001)),
-        (" 0.25.. ", (0.25, None)),
-        ("1...5", None),
-        ("0.9..0.5", None),
-        ("0.5", None),
-        ("..", None),
-        ("", None),
-        ("a..b", None),
-        ("0.1..0.2..0.3", None),
-        ("nan..", None),
-        ("0.5..0.9x", None),
+        ("0.5..", ["x >= 0.5"]),
+        ("..0.3", ["x <= 0.3"]),
+        ("0.5..0.9", ["x >= 0.5", "x <= 0.9"]),
+        (".5..1", ["x >= 0.5", "x <= 1.0"]),
+        ("0..0", ["x >= 0.0", "x <= 0.0"]),
+        ("-1..+1e-3", ["x >= -1.0", "x <= 0.001"]),
+        (" 0.25.. ", ["x >= 0.25"]),
+        (None, []),
     ],
 )
-def test_ranges(text: str, range_: tuple[float | None, float | None] | None) -> None:
-    if range_ is not None:
-        assert parse_range(text, "--color") == range_
-        return
+def test_ranges(text: str | None, conditions: list[str]) -> None:
+    assert parse_range(text, "--color", "x") == conditions
+
+
+@pytest.mark.parametrize(
+    "text", ["1...5", "0.9..0.5", "0.5", "..", "", "a..b", "0.1..0.2..0.3", "nan..", "0.5..0.9x", "0.5.. or true"]
+)
+def test_what_is_not_a_range_is_one_line(text: str) -> None:
     with pytest.raises(RayselError, match="--color") as raised:
-        parse_range(text, "--color")
+        parse_range(text, "--color", "x")
     assert "\n" not in str(raised.value)
-
-
-def test_no_range_is_no_condition() -> None:
-    assert parse_range(None, "--color") is None
 
 
 def test_json_is_one_array_with_every_column(made: Synthetic) -> None:
@@ -114,11 +110,79 @@ def test_csv_has_the_same_rows(made: Synthetic) -> None:
 
 def test_a_table_for_people(made: Synthetic) -> None:
     lines = _out(made, "--limit", "4", "--sort", "saturated").splitlines()
-    header = lines[0].split()
-    for name in ("layer", "channel", "color_selectivity", "class_selectivity", "label", "saturated", "name"):
-        assert name in header
+    assert lines[0].split() == [
+        "neuron",
+        "color_selectivity",
+        "color_name",
+        "class_selectivity",
+        "class_excess",
+        "saturated",
+        "name",
+    ]
     assert len(lines) == 5
+    assert lines[1].split()[0] in {f"{row['layer']}:{row['channel']}" for row in made.rows}
     assert any(name in lines[1] for name in CLASS_NAMES.values())
+
+
+def test_words_come_with_how_they_were_understood(made: Synthetic) -> None:
+    ended = _run(made, "red", "lemons", "stem", "--limit", "3")
+    assert ended.status == 0
+    assert ended.err == "red = color red; lemons = class lemon; stem = layer stem\n"
+    lines = ended.out.splitlines()
+    assert lines[0].split()[:2] == ["neuron", "match"]
+    assert len(lines) == 4
+    assert all(line.startswith("stem:") for line in lines[1:])
+
+
+def test_words_may_be_one_argument(made: Synthetic) -> None:
+    rows = json.loads(_out(made, "red lemons stem", "--json"))
+    assert rows == json.loads(_out(made, "red", "lemons", "stem", "--json"))
+    assert len(rows) > 5
+    assert all(row["match"] > 0 for row in rows)
+
+
+def test_chosen_columns(made: Synthetic) -> None:
+    rows = json.loads(_out(made, "--json", "--columns", "neuron, color_names.red,a_max,name", "--sort", "layer"))
+    for row, original in zip(rows, made.rows, strict=True):
+        red = None if original["dead"] else original["color_names"]["red"]
+        assert list(row) == ["neuron", "color_names.red", "a_max", "name"]
+        assert row["neuron"] == f"{original['layer']}:{original['channel']}"
+        assert row["color_names.red"] == red
+        assert row["name"] == CLASS_NAMES.get(original["label"])
+    assert _out(made, "--columns", "channel,hue", "--limit", "2").splitlines()[0].split() == ["channel", "hue"]
+    assert _out(made, "--columns", "channel,hue", "--limit", "2", "--csv").splitlines()[0] == "channel,hue"
+
+
+def test_a_parquet_file(made: Synthetic, tmp_path: Path) -> None:
+    out = _out(made, "--where", "hue > 0", "--parquet", str(tmp_path / "found.parquet"))
+    index = raysel.open(made.folder.path)
+    assert pq.read_table(tmp_path / "found.parquet").equals(index.find(where="hue > 0").table.combine_chunks())
+    assert out.endswith("found.parquet\n")
+    fault = _run(made, "--parquet", str(tmp_path / "no" / "folder.parquet")).fault
+    assert fault.startswith("cannot write")
+
+
+@pytest.mark.parametrize("arguments", [(), ("red",), ("--where", "hue > 0 and n > 3"), ("red", "--sort", "sharpness")])
+def test_the_default_columns_fit_eighty_columns(
+    made: Synthetic, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", _out(made, *arguments)).splitlines()
+    assert max(map(len, lines)) <= 80
+    body = lines[next(place for place, line in enumerate(lines) if "───" in line) + 1 :]
+    assert len(body) > 20
+    assert all(re.match(r" *[\w.]+:\d+ ", line) for line in body if line.strip())  # a neuron in each line
+
+
+def test_finding_starts_without_torch_and_ray(made: Synthetic) -> None:
+    code = (
+        "import sys; from raysel.cli import main\n"
+        f"try: main(['find', {str(made.folder.path)!r}, 'red', '--where', 'hue > 0'])\n"
+        "finally: print(sorted({'torch', 'ray', 'scipy', 'matplotlib'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
 
 
 def test_no_line_of_the_table_wraps_in_a_pipe(tmp_path: Path) -> None:
@@ -149,7 +213,8 @@ def test_sorted_by_what_was_asked_for(made: Synthetic, arguments: tuple[str, ...
 
 
 def test_conditions_on_any_column(made: Synthetic) -> None:
-    rows = json.loads(_out(made, "--where", "hue=0..", "--where", "label=n0[12]", "--where", "n=2..12", "--json"))
+    where = ("--where", "hue >= 0 or hue > 200", "--where", "label in ('n01', 'n02') and n between 2 and 12")
+    rows = json.loads(_out(made, *where, "--json"))
     expected = [row for row in made.rows if row["label"] in ("n01", "n02") and (row["hue"] or -1) >= 0]
     expected = sorted((row for row in expected if 2 <= row["n"] <= 12), key=lambda row: -row["hue"])
     assert len(expected) > 3
@@ -157,7 +222,7 @@ def test_conditions_on_any_column(made: Synthetic) -> None:
 
 
 def test_conditions_on_a_part_of_a_column(made: Synthetic) -> None:
-    lines = _out(made, "--where", "color_names.red=0.5..").splitlines()
+    lines = _out(made, "--where", "color_names.red >= 0.5").splitlines()
     assert lines[0].split()[-2:] == ["color_names.red", "name"]
     reds = [float(line.split()[-3 if line.endswith("red fox") else -2]) for line in lines[1:]]
     expected = [row["color_names"]["red"] for row in made.rows if row["color_names"]]
@@ -191,11 +256,15 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
         ),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
-        (("--where", "chroma"), "--where 'chroma' is not a condition: write COLUMN=MIN..MAX or COLUMN=TEXT"),
-        (("--where", "chroma=1..0"), "--where chroma '1..0' is empty"),
-        (("--where", "chroma=red"), "column chroma is not text: give a range, such as 0.5.."),
-        (("--where", "label=1.."), "column label is not numeric: it has no range"),
-        (("--where", "color_names.rde=1.."), "no column 'color_names.rde' in this index; did you mean color_names.red"),
+        (("--where", "chroma"), "in the condition, chroma alone is neither true nor false"),
+        (("--where", "chroma=0.5.."), "cannot read the condition"),
+        (("--where", "chroma = 'red'"), "column chroma holds numbers: it cannot be compared with 'red'"),
+        (("--where", "label > 1"), "column label holds text: it cannot be compared with 1"),
+        (("--where", "color_names.rde > 1"), "no column 'color_names.rde' in this index; did you mean color_names.red"),
+        (("--columns", "neuron,colour"), "no column 'colour' in this index; did you mean"),
+        (("--columns", ","), "--columns names no column"),
+        (("lemn",), "'lemn' is not a color, class, concept or layer of this index; did you mean lemon"),
+        (("--json", "--parquet", "x"), "--json and --parquet exclude each other"),
         (("--json", "--csv"), "--json and --csv exclude each other"),
     ],
 )

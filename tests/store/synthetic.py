@@ -147,7 +147,12 @@ def _neuron(
     if dead:
         return
     n = int(rng.integers(1, N_MAX + 1))
-    row.update(a_max=float(np.float32(rng.uniform(0.5, 40))), n=n, saturated=1, **_indexes(rng, n, classes))
+    row.update(
+        a_max=float(np.float32(rng.uniform(0.5, 40))),
+        n=n,
+        saturated=1,
+        **_indexes(rng, n, classes[channel % len(classes) :] + classes),
+    )
     made.rankings[address] = _ranking(rng, row, layer, labels)
     pattern, count = _pattern(rng, layer.size, n, colorful=bool(channel % 2))
     made.features[address], made.counts[address] = pattern, count

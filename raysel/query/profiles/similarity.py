@@ -9,12 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError
-from raysel.query.class_shares import class_shares
 from raysel.query.kept import kept
-from raysel.query.profiles import Profiles
-from raysel.query.reduced_features import reduced_features
+from raysel.query.profiles.class_shares import class_shares
+from raysel.query.profiles.reduced_features import reduced_features
+from raysel.query.profiles.sparse_profiles import Profiles
+from raysel.query.profiles.top_images import top_images
 from raysel.query.selection import in_layers, layers_matching, window
-from raysel.query.top_images import top_images
 from raysel.store import Index
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ largest over its meanings:
   (Eq. 3), or of all classes below the concept; p is their share of all labeled images;
 - layer: 1 in the layer, else 0.
 
-``match = (product of the parts) ** (1 / number of words) * n / (n + 1)``. Layers are conditions: they are not counted
-as words, unless there are only layers. The last factor places a neuron of one or two images, which are of one class by
-chance, behind one of many.
+``match = (product of the parts) ** (1 / number of words) * n / (n + 1)``. Words for layers are not counted: they are a
+condition, one of these layers. The last factor places a neuron of one or two images, which are of one class by chance,
+behind one of many.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raysel.query.class_shares import class_shares
-from raysel.query.vocabulary import Meaning, vocabulary
+from raysel.query.profiles.class_shares import class_shares
+from raysel.query.words.vocabulary import Meaning, vocabulary
 from raysel.store import Index
 
 _ACHROMATIC = ("black", "gray", "white")
@@ -36,18 +36,17 @@ def match(index: Index, words: str) -> tuple[NDArray[np.float64], str]:
         RayselError: a word is unknown.
     """
     read = vocabulary(index).read(words)
-    product = np.ones(len(index.neurons))
-    counted = sum(not _only_layers(meanings) for _, meanings in read)
+    within: list[NDArray[np.float64]] = []
+    parts: list[NDArray[np.float64]] = []
     for _, meanings in read:
         part = np.max([_part(index, meaning) for meaning in meanings], axis=0)
-        product *= part if _only_layers(meanings) else part ** (1 / counted)
+        (within if all(meaning.kind == "layer" for meaning in meanings) else parts).append(part)
+    product = np.ones(len(index.neurons)) if not within else np.max(within, axis=0)
+    for part in parts:
+        product = product * part ** (1 / len(parts))
     n = _numbers(index, "n")
     understood = "; ".join(f"{word} = {' or '.join(map(str, meanings))}" for word, meanings in read)
     return product * n / (n + 1), understood
-
-
-def _only_layers(meanings: tuple[Meaning, ...]) -> bool:
-    return all(meaning.kind == "layer" for meaning in meanings)
 
 
 def _part(index: Index, meaning: Meaning) -> NDArray[np.float64]:

@@ -35,6 +35,8 @@ class Meaning:
     """Names of the color or of the layers, or labels of the classes."""
 
     def __str__(self) -> str:
+        if self.kind == "layer" and len(self.members) > 1:
+            return f"layers {self.name} ({len(self.members)} layers)"
         many = f" ({len(self.members)} classes)" if self.kind in ("concept", "classes") else ""
         return f"{self.kind} {self.name}{many}"
 
@@ -53,6 +55,8 @@ class Vocabulary:
     """Words for concepts of the hierarchy that no class of the index belongs to."""
     called: dict[str, list[str]]
     """Id of a concept -> everything that it is called."""
+    shown: dict[str, str]
+    """Id of a concept -> its name for people, with synonyms if other concepts have the same."""
 
     def read(self, text: str) -> list[tuple[str, tuple[Meaning, ...]]]:
         """Each word or phrase of a text with all its meanings. The longest phrase counts: ``red fox`` is one, if known.
@@ -110,9 +114,8 @@ class Vocabulary:
             for name in names:
                 named[plain(name)].add(Meaning("class", shown, (label,)))
         for concept, labels in self.below.items():
-            names = self.called[concept]
-            for name in names:
-                named[plain(name)].add(Meaning("concept", names[0], tuple(labels)))
+            for name in self.called[concept]:
+                named[plain(name)].add(Meaning("concept", self.shown[concept], tuple(labels)))
         for word, labels in self._parts.items():  # "fox" finds "red fox", if nothing else is a fox
             if word not in named:
                 named[word].add(Meaning("classes", word, tuple(labels)))
@@ -145,14 +148,12 @@ def vocabulary(index: Index) -> Vocabulary:
         labels[row["label"]] = _distinct([row["name"], *synonyms, row["label"], row["wnid"]])
         for concept in row["hypernyms"] or ():
             below[concept].append(row["label"])
-    called = {
-        concept: _distinct([*_words(hierarchy.words.get(concept, "")), index.concept_name(concept), concept])
-        for concept in below
-    }
+    called = {concept: _distinct([*_words(hierarchy.words.get(concept, "")), concept]) for concept in below}
+    shown = {concept: index.concept_name(concept) for concept in below}
     others = hierarchy.words.keys() - below.keys() - set(index.classes["wnid"].to_pylist())
     elsewhere = {plain(word) for concept in others for word in _words(hierarchy.words[concept])}
     colors = NAMES if "color_names" in index.neurons.column_names else ()
-    return Vocabulary(index.layers, colors, labels, dict(below), frozenset(elsewhere), called)
+    return Vocabulary(index.layers, colors, labels, dict(below), frozenset(elsewhere), called, shown)
 
 
 def _words(synonyms: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from raysel.query.kept import kept
-from raysel.query.profiles import Profiles
+from raysel.query.profiles.sparse_profiles import Profiles
 from raysel.store import Index
 
 

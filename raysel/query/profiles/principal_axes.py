@@ -24,8 +24,10 @@ def principal_coordinates(profiles: sparse.csr_array | NDArray[np.floating]) -> 
 
     rows, columns = profiles.shape
     coordinates = np.zeros((rows, AXES))
+    if min(rows, columns) <= AXES + 1:
+        return coordinates
     mean = np.asarray(profiles.mean(axis=0)).ravel()
-    if min(rows, columns) <= AXES + 1 or not _varies(profiles, mean):
+    if not _varies(profiles, mean):
         return coordinates
     transposed = profiles.T
     centered = LinearOperator(

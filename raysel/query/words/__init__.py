@@ -1,0 +1,4 @@
+"""Words: what they may mean in an index, and how well each neuron matches them.
+
+`vocabulary` collects the words that an index understands: colors, classes, concepts and layers. `match` is the measure.
+"""
