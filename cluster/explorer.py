@@ -1,10 +1,11 @@
 """The explorer on Ray Serve, or behind any ASGI server.
 
-    serve run cluster.explorer:on_ray indexes="s3://bucket/a s3://bucket/b" hosts="explorer.example.org" replicas=2
+    serve run cluster.explorer:on_ray indexes="s3://bucket/a s3://bucket/b" hosts=explorer.example.org
     RAYSEL_INDEXES="s3://bucket/a" RAYSEL_HOSTS="explorer.example.org" uvicorn --factory cluster.explorer:asgi
 
-The first needs ``pip install 'ray[serve]' 'raysel[explorer]'`` on all machines. Where a proxy passes other names on, give
-them as hosts. A token comes from ``$RAYSEL_TOKEN``; without one, everyone who reaches the server can read the indexes.
+The first needs ``pip install 'ray[serve]' 'raysel[explorer]'`` on all machines; ``replicas=2`` makes two. Hosts are the
+names by which visitors reach it. A token comes from ``$RAYSEL_TOKEN``; without one, everyone who reaches the server can
+read the indexes.
 """
 
 from __future__ import annotations

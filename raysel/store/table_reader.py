@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,23 +56,32 @@ class TableReader:
 
     def groups_with(self, **wanted: Any) -> list[int]:
         """The row groups that may hold such rows, by their statistics; see `where`."""
-        values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
-        return [group for group in range(self._footer.num_row_groups) if self._may_hold(group, values)]
+        groups: Iterable[int] = range(self._footer.num_row_groups)
+        for column, value in wanted.items():
+            choices, bounds = value if isinstance(value, list) else [value], self._bounds(column)
+            groups = [group for group in groups if _may_hold(bounds[group], choices)]
+        return list(groups)
 
     def group(self, number: int, columns: list[str]) -> pa.Table:
         """Some columns of one row group."""
         with self._opened() as parquet:
             return parquet.read_row_group(number, columns)
 
-    def _may_hold(self, group: int, wanted: dict[str, list[Any]]) -> bool:
-        chunks = self._footer.row_group(group)
-        for column, choices in wanted.items():
-            statistics = chunks.column(self._positions[column]).statistics
-            if statistics is None or not statistics.has_min_max:
-                continue
-            if not any(statistics.min <= choice <= statistics.max for choice in choices):
-                return False
-        return True
+    def _bounds(self, column: str) -> list[tuple[Any, Any] | None]:
+        """(minimum, maximum) of a column in each row group, None where it is unknown. Kept: a footer answers slowly."""
+        if column not in self._known_bounds:
+            chunks = (
+                self._footer.row_group(group).column(self._positions[column]).statistics
+                for group in range(self._footer.num_row_groups)
+            )
+            self._known_bounds[column] = [
+                (each.min, each.max) if each and each.has_min_max else None for each in chunks
+            ]
+        return self._known_bounds[column]
+
+    @cached_property
+    def _known_bounds(self) -> dict[str, list[tuple[Any, Any] | None]]:
+        return {}
 
     @cached_property
     def _footer(self) -> pq.FileMetaData:
@@ -100,3 +109,7 @@ class TableReader:
         except (OSError, pa.ArrowException) as error:
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise RayselError(f"{where} is damaged ({first}): `raysel verify` lists all damaged files") from None
+
+
+def _may_hold(bounds: tuple[Any, Any] | None, choices: list[Any]) -> bool:
+    return bounds is None or any(bounds[0] <= choice <= bounds[1] for choice in choices)

@@ -76,7 +76,8 @@ def measure(base: str, process: int) -> None:
         print(f"{name}: first {times[0]:.0f} ms, median {statistics.median(times):.0f} ms, most {max(times):.0f} ms")
     times = [timed(f"{here}neuron/{neuron()}") for _ in range(_REPEATS)]
     print(f"neuron: first {times[0]:.0f} ms, median {statistics.median(times):.0f} ms, most {max(times):.0f} ms")
-    print(f"similar by images: first {timed(f'{here}similar/{neuron()}'):.0f} ms, then {timed(f'{here}similar/{neuron()}'):.0f} ms")
+    first, then = (timed(f"{here}similar/{neuron()}") for _ in range(2))
+    print(f"similar by images: first {first:.0f} ms, then {then:.0f} ms")
     kinds = ("neuron/{}", "feature/{}", "sheet/{}", "gallery?q=red&layer={}")
     for name, chosen in (("neuron pages", kinds[:1]), ("a mix of pages and pictures", kinds)):
         urls = []

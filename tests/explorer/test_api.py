@@ -33,7 +33,10 @@ def found(client, **question) -> dict:
         ({"q": "red zebra"}, ["red", "zebra"]),
         ({"layer": "features.*"}, ["--layer", "features.*"]),
         ({"where": "color_selectivity > 0.5 and n >= 3"}, ["--where", "color_selectivity > 0.5 and n >= 3"]),
-        ({"sort": "color_names.red", "direction": "ascending"}, ["--sort", "color_names.red", "--direction", "ascending"]),
+        (
+            {"sort": "color_names.red", "direction": "ascending"},
+            ["--sort", "color_names.red", "--direction", "ascending"],
+        ),
     ],
 )
 def test_rows_are_those_of_find(client, made, question, options):
@@ -81,7 +84,9 @@ def test_similar_neurons_are_those_of_similar(client, made):
 
 def test_differences_are_those_of_diff(client, made, other):
     answer = client.get("/api/diff", params={"a": "made", "b": "other"}).json()
-    expected = {(row["layer"], row["channel"]): row for row in typed("diff", made.folder.path, other.folder.path, "--json")}
+    expected = {
+        (row["layer"], row["channel"]): row for row in typed("diff", made.folder.path, other.folder.path, "--json")
+    }
     assert {(row["layer"], row["channel"]): row for row in answer["rows"]} == expected
     assert answer["total"] == len(answer["rows"]) == 122
 

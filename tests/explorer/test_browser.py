@@ -192,7 +192,9 @@ def test_a_point_shows_its_neuron(visit, made):
     page = visit().open("/i/made/plane?layer=features.10")
     canvas = page.locator("canvas[data-ready]")
     canvas.wait_for()
-    row = next(r for r in made.rows if r["layer"] == "features.10" and r["class_selectivity"] and r["color_selectivity"] > 0.2)
+    row = next(
+        r for r in made.rows if r["layer"] == "features.10" and r["class_selectivity"] and r["color_selectivity"] > 0.2
+    )
     box = canvas.bounding_box()
     x = 58 + (box["width"] - 58 - 16) * row["color_selectivity"]
     y = 14 + (box["height"] - 14 - 42) * (1 - row["class_selectivity"])
@@ -236,9 +238,18 @@ def test_two_indexes_are_compared(visit):
 @pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/i/made/", "/i/made/plane?x0=0.5", "/i/made/gallery?q=red", "/i/made/neuron/features.10:8", "/i/made/list?neurons=stem:2",
-     "/compare?a=made&b=other", "/i/made/crop/0/stem:2", "/docs"],
-)  # fmt: skip
+    [
+        "/",
+        "/i/made/",
+        "/i/made/plane?x0=0.5",
+        "/i/made/gallery?q=red",
+        "/i/made/neuron/features.10:8",
+        "/i/made/list?neurons=stem:2",
+        "/compare?a=made&b=other",
+        "/i/made/crop/0/stem:2",
+        "/docs",
+    ],
+)
 def test_every_page_is_accessible_and_fits(visit, path, size, theme):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -246,7 +257,9 @@ def test_every_page_is_accessible_and_fits(visit, path, size, theme):
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     found = Axe().run(page).response["violations"]
-    serious = [(each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")]
+    serious = [
+        (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
+    ]
     assert not serious
 
 
@@ -266,7 +279,9 @@ def test_the_static_site_is_the_same(visit, site, client):
     page.wait_for_url(re.compile("where="))
     question = {"q": "red", "where": "color_selectivity > 0.5 and class_selectivity <= 0.4", "limit": 1000}
     expected = client.get("/api/i/made/neurons", params=question).json()
-    page.wait_for_function("count => document.querySelector('.total').textContent.startsWith(count)", arg=f"{expected['total']} ")
+    page.wait_for_function(
+        "count => document.querySelector('.total').textContent.startsWith(count)", arg=f"{expected['total']} "
+    )
     page.locator("#tiles .tile a").first.click()
     page.wait_for_url("**/neuron/*.html")
     page.locator(".crops svg").first.wait_for()

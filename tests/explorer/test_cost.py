@@ -43,7 +43,13 @@ def client(made) -> TestClient:
 def test_pages_about_all_neurons_read_nothing_more(client, reads):
     client.get("/i/made/gallery")  # the words of the first question are collected once
     reads.clear()
-    for path in ("/i/made/", "/i/made/plane", "/i/made/gallery?q=red", "/i/made/gallery?where=n>3&offset=60", "/api/i/made/neurons"):
+    for path in (
+        "/i/made/",
+        "/i/made/plane",
+        "/i/made/gallery?q=red",
+        "/i/made/gallery?where=n>3&offset=60",
+        "/api/i/made/neurons",
+    ):
         assert client.get(path).status_code == 200
     assert reads == []
 

@@ -58,7 +58,9 @@ def test_values_may_be_made_of_others():
         return (cache.get(key - 1, lambda: nested(key - 1)) + 1 if key else 0), 1
 
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(lambda key: cache.get(key, lambda: nested(key)), range(199, -1, -1))) == list(range(199, -1, -1))
+        assert list(threads.map(lambda key: cache.get(key, lambda: nested(key)), range(199, -1, -1))) == list(
+            range(199, -1, -1)
+        )
 
 
 def test_a_failure_is_not_kept():

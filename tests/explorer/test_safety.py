@@ -30,7 +30,15 @@ def guarded(made) -> TestClient:
 @pytest.mark.parametrize("climb", ["../", "%2e%2e/", "..%2f", "%2e%2e%2f", "..%5c", "%252e%252e%252f", "....//", "/"])
 @pytest.mark.parametrize(
     "place",
-    ["/assets/", "/i/made/feature/", "/i/made/sheet/", "/i/made/columns/", "/i/made/neuron/", "/i/", "/i/made/source/0/"],
+    [
+        "/assets/",
+        "/i/made/feature/",
+        "/i/made/sheet/",
+        "/i/made/columns/",
+        "/i/made/neuron/",
+        "/i/",
+        "/i/made/source/0/",
+    ],
 )
 def test_no_path_leads_out(made, address, place, climb):
     """Over a real connection: a client of tests would make the paths clean."""
@@ -76,7 +84,7 @@ def test_a_layer_may_be_named_like_a_path(address, made):
 def test_names_are_text_everywhere(tmp_path):
     from tests.store.synthetic import Layer, build
 
-    name = '<script>alert(1)</script>"\'&{{7*7}}'
+    name = "<script>alert(1)</script>\"'&{{7*7}}"
     made = build(tmp_path / "made", layers=(Layer(name, 3, 7, 2),))
     client = TestClient(create_app([made.folder.path]), "http://localhost")
     for path in ("/i/made/", "/i/made/gallery", "/i/made/plane", f"/i/made/neuron/{slug(f'{name}:1')}"):
@@ -86,7 +94,9 @@ def test_names_are_text_everywhere(tmp_path):
         assert "{{7*7}}" in page.text.replace("&#123;", "{")
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/nothing", "/assets/explorer.js", "/api/indexes", "/i/made/gallery?q=nothing"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/nothing", "/assets/explorer.js", "/api/indexes", "/i/made/gallery?q=nothing"]
+)
 def test_every_answer_has_the_headers(client, path):
     headers = client.get(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
@@ -106,7 +116,9 @@ def test_pages_need_nothing_that_the_policy_refuses(client, path):
     assert not re.findall(r'(?:src|href|action)="(?:https?:)?//', page)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.0.7", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.0.7", ""]
+)
 def test_other_hosts_are_refused(client, host):
     assert client.get("/i/made/", headers={"host": host}).status_code == 400
 
