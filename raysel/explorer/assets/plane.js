@@ -93,15 +93,15 @@ const scales = () => {
   };
 };
 
-const draw = (dragged = null) => {
-  if (!view) return;
-  const pen = canvas.getContext('2d');
+const dense = () => window.devicePixelRatio || 1;
+const picture = document.createElement('canvas');  // axes and points: while a box is dragged, only the box changes
+
+const paint = () => {
+  const pen = picture.getContext('2d');
   const at = scales();
-  const dense = window.devicePixelRatio || 1;
-  canvas.width = Math.round(at.width * dense);
-  canvas.height = Math.round(at.height * dense);
-  pen.scale(dense, dense);
-  pen.clearRect(0, 0, at.width, at.height);
+  picture.width = Math.round(at.width * dense());
+  picture.height = Math.round(at.height * dense());
+  pen.scale(dense(), dense());
   pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   pen.lineWidth = 1;
   const [rule, soft, ink] = ['--rule', '--soft', '--ink'].map(style);
@@ -130,17 +130,32 @@ const draw = (dragged = null) => {
   for (const row of view.rows) {
     pen.globalAlpha = chosen && !within(row) ? 0.1 : view.rows.length > 8000 ? 0.6 : 0.8;
     pen.fillStyle = colors[row];
-    pen.beginPath();
-    pen.arc(at.x(view.xs[row]), at.y(view.ys[row]), radius, 0, 7);
-    pen.fill();
+    const [x, y] = [at.x(view.xs[row]), at.y(view.ys[row])];
+    if (radius < 2) pen.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
+    else {
+      pen.beginPath();
+      pen.arc(x, y, radius, 0, 7);
+      pen.fill();
+    }
   }
-  pen.globalAlpha = 1;
+};
+
+const draw = (dragged = null) => {
+  if (!view) return;
+  if (!dragged) paint();
+  const pen = canvas.getContext('2d');
+  const at = scales();
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  pen.drawImage(picture, 0, 0);
+  pen.scale(dense(), dense());
+  const chosen = brush();
   const box = dragged ?? (chosen && [
     chosen[0] === null ? EDGE.left : at.x(chosen[0]), chosen[3] === null ? EDGE.top : at.y(chosen[3]),
     chosen[1] === null ? at.width - EDGE.right : at.x(chosen[1]), chosen[2] === null ? at.height - EDGE.bottom : at.y(chosen[2]),
   ]);
   if (box) {
-    pen.strokeStyle = ink;
+    pen.strokeStyle = style('--ink');
     pen.setLineDash([4, 3]);
     pen.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
     pen.setLineDash([]);
