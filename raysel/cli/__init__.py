@@ -82,7 +82,7 @@ _INTERRUPTED = 130
 
 
 def _default_shown(value: object) -> str | None:
-    return None if value is None or value is False else str(value)
+    return None if value in (None, False, ()) else str(value)
 
 
 app = App(

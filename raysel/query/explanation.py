@@ -71,7 +71,8 @@ def explain(
         weights: where the weights are now, if they were moved.
 
     Returns:
-        Neurons by ``relative``, highest first; ties are in the order of the network.
+        Neurons by ``relative``, highest first. Of equal ones, as of a network with ReLU6, first those for which fewer
+        images reach the maximum (``saturated``), then in the order of the network.
 
     Raises:
         RayselError: there is no such image, file or layer; or the network cannot be run, such as without its weights.
@@ -166,7 +167,8 @@ def _explanation(
     pixels: Callable[[], NDArray[np.uint8]],
 ) -> Explanation:
     within = np.flatnonzero(in_layers(index.neurons, layers)[rows])
-    order = within[np.lexsort((rows[within], -seen[RELATIVE].to_numpy()[within]))]
+    saturated = index.neurons["saturated"].to_numpy()[rows]
+    order = within[np.lexsort((rows[within], saturated[within], -seen[RELATIVE].to_numpy()[within]))]
     order = window(order, limit)
     table, seen = index.neurons.take(pa.array(rows[order])), seen.take(pa.array(order))
     for column, values in zip(seen.schema, seen.columns, strict=True):

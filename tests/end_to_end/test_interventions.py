@@ -19,6 +19,7 @@ from raysel.pipeline.interventions.rerun import with_interventions
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import state_of
 from raysel.pipeline.record import recorded_config, recorded_network
+from raysel.query import Question, find
 from raysel.store import open_index, put_snapshot
 from tests.end_to_end.conftest import Indexed
 from tests.end_to_end.runs import digests, run
@@ -47,7 +48,7 @@ def test_the_result_does_not_depend_on_the_actors(indexed: Indexed, tmp_path: Pa
         assert row["symmetry_index"] == pytest.approx(1 - np.mean(row["symmetry_curve"]))
         assert row["gray_index"] <= 1
     assert len({row["shape_index"] for row in good}) > 1
-    found = index.find(ranges={"gray_index": (0.01, None)})["gray_index"].to_pylist()
+    found = find(index, Question(where="gray_index >= 0.01")).table["gray_index"].to_pylist()
     assert found == sorted((row["gray_index"] for row in rows if (row["gray_index"] or 0) >= 0.01), reverse=True)
     assert not list((tmp_path / "afterwards").glob("runs/**/*.npz"))
     plain = open_index(indexed.out).neurons

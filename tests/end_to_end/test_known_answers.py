@@ -139,5 +139,5 @@ def test_brightness_is_about_nothing(index: Index) -> None:
 
 
 def test_find_names_them(index: Index) -> None:
-    assert index.find(color=(0.5, None))["channel"].to_pylist() == [0]
-    assert sorted(index.find(class_=(1, None))["channel"].to_pylist()) == [0, 1, 2]
+    assert index.find(where="color_selectivity >= 0.5").table["channel"].to_pylist() == [0]
+    assert sorted(index.find(where="class_selectivity >= 1").table["channel"].to_pylist()) == [0, 1, 2]

@@ -31,7 +31,7 @@ def test_the_column_of_an_installed_package(tmp_path: Path) -> None:
         assert row["brightness"] == pytest.approx(np.mean([np.asarray(crop) / 255 for crop in crops]), abs=0.01)
     least = sorted(row["brightness"] for row in living)[-3]
     # Where the package is not installed.
-    asked = ("find", str(home / "index"), "--where", f"brightness={least!r}..", "--json")
+    asked = ("find", str(home / "index"), "--where", f"brightness >= {least!r}", "--json")
     found = json.loads(raysel_here(tmp_path, *asked).out)
     assert [row["brightness"] for row in found] == sorted((row["brightness"] for row in living), reverse=True)[:3]
 

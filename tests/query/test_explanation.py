@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -44,6 +45,18 @@ def test_an_image_of_the_index_is_looked_up(made: Synthetic, index: SearchableIn
     assert index.explain(str(image), limit=4).table.equals(found.table.slice(0, 4))
     some = index.explain(image, layer="features.*", limit=None).table.to_pylist()
     assert some == [row for row in rows if row["layer"].startswith("features.")]
+
+
+def test_of_neurons_at_their_maximum_the_rarest_is_first(made: Synthetic) -> None:
+    index = raysel.open(made.folder.path)
+    place = index.neurons.schema.get_field_index("saturated")
+    saturated = pa.array(np.random.default_rng(0).integers(1, 9, len(index.neurons)), pa.int32())
+    index.__dict__["neurons"] = index.neurons.set_column(place, index.neurons.schema.field(place), saturated)
+    best = [ranking[0]["image"] for ranking in made.rankings.values()]
+    image = max(set(best), key=best.count)
+    rows = [row for row in index.explain(image, limit=None).table.to_pylist() if row["relative"] == 1]
+    assert len(rows) == best.count(image) > 2
+    assert [row["saturated"] for row in rows] == sorted(row["saturated"] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ def build(
 ) -> Synthetic:
     """Write an index into `where`, and publish it if `published` is true.
 
-    `classes`: label -> name. A label of ImageNet-1k has the concepts of WordNet above it, any other one has ``n00``.
+    `classes`: label -> name. With other classes than `CLASS_NAMES`, each is the first of some neurons. A label of
+    ImageNet-1k has the concepts of WordNet above it, any other one has ``n00``.
     """
     folder = where if isinstance(where, Folder) else Folder.at(where)
     rng = np.random.default_rng(seed)
@@ -147,11 +148,12 @@ def _neuron(
     if dead:
         return
     n = int(rng.integers(1, N_MAX + 1))
+    first = 0 if classes == list(CLASS_NAMES) else channel % len(classes)
     row.update(
         a_max=float(np.float32(rng.uniform(0.5, 40))),
         n=n,
         saturated=1,
-        **_indexes(rng, n, classes[channel % len(classes) :] + classes),
+        **_indexes(rng, n, classes[first:] + classes),
     )
     made.rankings[address] = _ranking(rng, row, layer, labels)
     pattern, count = _pattern(rng, layer.size, n, colorful=bool(channel % 2))
