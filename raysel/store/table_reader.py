@@ -46,7 +46,7 @@ class TableReader:
         """
         values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
         with self._opened() as parquet:
-            table = parquet.read_row_groups(self.groups_with(**values), columns)
+            table = parquet.read_row_groups(self.groups_with(**values), columns=columns)
         for column, choices in values.items():
             present = table[column]
             if pa.types.is_dictionary(present.type):
@@ -65,7 +65,7 @@ class TableReader:
     def group(self, number: int, columns: list[str]) -> pa.Table:
         """Some columns of one row group."""
         with self._opened() as parquet:
-            return parquet.read_row_group(number, columns)
+            return parquet.read_row_group(number, columns=columns)
 
     def _bounds(self, column: str) -> list[tuple[Any, Any] | None]:
         """(minimum, maximum) of a column in each row group, None where it is unknown. Kept: a footer answers slowly."""

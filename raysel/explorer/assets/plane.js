@@ -72,8 +72,7 @@ const brush = () => {
   return ends.every((end) => end === null) ? null : ends;
 };
 
-const within = (row) => {
-  const ends = brush();
+const within = (row, ends) => {
   if (!ends) return true;
   const [x0, x1, y0, y1] = ends;
   const [x, y] = [view.xs[row], view.ys[row]];
@@ -94,13 +93,13 @@ const scales = () => {
 };
 
 const dense = () => window.devicePixelRatio || 1;
-const picture = document.createElement('canvas');  // axes and points: while a box is dragged, only the box changes
+const drawn = document.createElement('canvas'); // axes and points: while a box is dragged, only the box changes
 
 const paint = () => {
-  const pen = picture.getContext('2d');
+  const pen = drawn.getContext('2d');
   const at = scales();
-  picture.width = Math.round(at.width * dense());
-  picture.height = Math.round(at.height * dense());
+  drawn.width = Math.round(at.width * dense());
+  drawn.height = Math.round(at.height * dense());
   pen.scale(dense(), dense());
   pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   pen.lineWidth = 1;
@@ -128,7 +127,7 @@ const paint = () => {
   const radius = view.rows.length > 8000 ? 1.8 : view.rows.length > 1500 ? 2.6 : 3.6;
   const chosen = brush();
   for (const row of view.rows) {
-    pen.globalAlpha = chosen && !within(row) ? 0.1 : view.rows.length > 8000 ? 0.6 : 0.8;
+    pen.globalAlpha = chosen && !within(row, chosen) ? 0.1 : view.rows.length > 8000 ? 0.6 : 0.8;
     pen.fillStyle = colors[row];
     const [x, y] = [at.x(view.xs[row]), at.y(view.ys[row])];
     if (radius < 2) pen.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
@@ -145,9 +144,9 @@ const draw = (dragged = null) => {
   if (!dragged) paint();
   const pen = canvas.getContext('2d');
   const at = scales();
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  pen.drawImage(picture, 0, 0);
+  canvas.width = drawn.width;
+  canvas.height = drawn.height;
+  pen.drawImage(drawn, 0, 0);
   pen.scale(dense(), dense());
   const chosen = brush();
   const box = dragged ?? (chosen && [
@@ -171,11 +170,12 @@ const where = () => {
 const select = () => {
   stop();
   list.replaceChildren();
-  if (!brush()) {
+  const ends = brush();
+  if (!ends) {
     brushed.textContent = `${view.rows.length.toLocaleString('en')} neurons`;
     return;
   }
-  const rows = view.rows.filter(within).sort((a, b) => view.ys[b] - view.ys[a] || a - b);
+  const rows = view.rows.filter((row) => within(row, ends)).sort((a, b) => view.ys[b] - view.ys[a] || a - b);
   const link = document.createElement('a');
   link.href = page('gallery', { where: where(), layer: state.layer, sort: state.y });
   link.textContent = 'in the gallery';
