@@ -20,6 +20,7 @@ CONTENT_POLICY = (
 _HEADERS = {
     "content-security-policy": f"{CONTENT_POLICY}; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
+    "cache-control": "private, no-cache",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -34,7 +35,7 @@ _ASK = (
 
 
 class SafeHeaders:
-    """Adds the headers to every response."""
+    """Adds the headers to every response, except those that it has already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import uuid
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from raysel.explorer.app import create_app
+from tests.object_store import BUCKET
 from tests.store.synthetic import build
 
 
@@ -181,6 +183,16 @@ def test_an_index_that_is_replaced_is_opened_again(tmp_path, monkeypatch):
     monkeypatch.setattr("raysel.explorer.catalog._LOOK_AGAIN_S", 0.0)
     after = client.get("/api/i/made/neurons", params={"limit": 5}).json()
     assert before != after
+
+
+def test_an_index_in_an_object_store(s3):
+    place = f"s3://{BUCKET}/{uuid.uuid4().hex}/made"
+    made = build(place, seed=5)
+    client = TestClient(create_app([place]), "http://localhost")
+    assert "stem" in client.get("/i/made/").text
+    neuron = "features.10:8"
+    assert client.get(f"/i/made/neuron/{neuron}").text.count('<svg class="crop') == len(made.crops["features.10", 8])
+    assert client.get(f"/i/made/feature/{neuron}").headers["content-type"] == "image/png"
 
 
 def test_columns_are_those_of_the_table(client, made):
