@@ -35,10 +35,12 @@ COMMANDS = {
     "layers",
     "plan",
     "report",
+    "serve",
     "show",
     "similar",
     "status",
     "submit",
+    "site",
     "verify",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""

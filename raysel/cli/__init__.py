@@ -53,6 +53,13 @@ a place on a plane. embedding-atlas shows it, and so do the tools around Hugging
 
 Writes index.html, which needs no other file and no connection, and each figure as PNG, as SVG and its data as CSV.
 Needs pip install 'raysel[report]'.""",
+    "serve": """Explore indexes in a browser.
+
+Serves pages about the layers and neurons of one or several indexes, which only read, on this machine: network, plane,
+gallery, neurons, comparison, and a JSON API. Needs pip install 'raysel[explorer]'.""",
+    "site": """Write the explorer of an index as a static site.
+
+The same pages in a folder that a bucket or any web server can serve, without a server of its own.""",
     "grayscale-error": """Measure how much a classifier needs color.
 
 Runs the network with its output layer over the images in color and in gray (luma), on Ray, and gives the top-1 and

@@ -4,7 +4,7 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 `TableWriter` while it holds the lock, and `publish` makes them visible. `open_index` reads them.
 """
 
-from raysel.store.index_reader import Index, open_index
+from raysel.store.index_reader import Index, UnknownNeuronError, open_index
 from raysel.store.lock import LOCK_NAME, Lease, LockSeen, RunLock, locked, see_lock
 from raysel.store.lock_holder import Doing, Holder
 from raysel.store.manifest import (
@@ -38,7 +38,7 @@ from raysel.store.schema import (
     neurons_schema,
 )
 from raysel.store.snapshot import SNAPSHOT_NAME, get_arrays, get_snapshot, put_snapshot
-from raysel.store.source_crops import SourceCrop, recorded_source, source_images
+from raysel.store.source_crops import SourceCrop, recorded_source, source_image, source_images
 from raysel.store.table_writer import TableWriter
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "SourceCrop",
     "SourceRecord",
     "TableWriter",
+    "UnknownNeuronError",
     "UnreadableManifestError",
     "check_files",
     "decode_feature",
@@ -94,6 +95,7 @@ __all__ = [
     "remove_unreferenced",
     "see_lock",
     "sheet_row",
+    "source_image",
     "source_images",
     "spelled",
 ]

@@ -29,6 +29,10 @@ def open_index(uri: str | os.PathLike[str]) -> Index:
     return Index(folder, read_manifest(folder))
 
 
+class UnknownNeuronError(RayselError):
+    """An index has no such layer, or the layer no such channel."""
+
+
 class Index:
     """The results of a run for every neuron of a network. Made by `open_index` (``raysel.open``)."""
 
@@ -105,7 +109,7 @@ class Index:
         """One neuron.
 
         Raises:
-            RayselError: there is no such layer or channel; the message names similar ones.
+            UnknownNeuronError: there is no such layer or channel; the message names similar ones.
         """
         return Neuron(self, self.neurons.slice(self.row_of(layer, channel), 1).to_pylist()[0])
 
@@ -119,8 +123,8 @@ class Index:
         if row is None:
             channels = [other for name, other in self._rows if name == layer]
             if not channels:
-                raise RayselError(f"no layer {layer!r} in this index; {did_you_mean(layer, self.layers)}")
-            raise RayselError(f"layer {layer} has channels {min(channels)} to {max(channels)}, not {channel}")
+                raise UnknownNeuronError(f"no layer {layer!r} in this index; {did_you_mean(layer, self.layers)}")
+            raise UnknownNeuronError(f"layer {layer} has channels {min(channels)} to {max(channels)}, not {channel}")
         return row
 
     def feature_batches(self, layer: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -41,6 +41,8 @@ def recorded_source(manifest: Manifest, images: str | None = None) -> Source:
     Raises:
         RayselError: it cannot be opened.
     """
+    if "source" not in manifest.config:
+        raise RayselError("the manifest of this index does not say where its images are")
     options = TypeAdapter(SourceConfig).validate_python(manifest.config["source"])
     source = open_source(images or options.images, manifest.source.kind, options.uri_column, options.label_column)
     return MovedSource(options.images, source) if images else source
@@ -49,9 +51,32 @@ def recorded_source(manifest: Manifest, images: str | None = None) -> Source:
 def source_crops(index: Index, ranking: list[dict[str, Any]], images: str | None) -> list[SourceCrop]:
     """The crops of some rows of the rankings table; see `Neuron.source_crops`."""
     ids = [row["image"] for row in ranking]
-    preprocessing = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
+    preprocessing = _preprocessing(index)
     contents = {image: (key, content) for image, key, content in source_images(index, ids, images)} if ids else {}
     return [_cut(row, *contents[row["image"]], preprocessing) for row in ranking]
+
+
+def source_image(index: Index, entry: dict[str, Any], images: str | None = None) -> SourceCrop:
+    """The whole image of one row of the rankings table, with the box of what the neuron saw in it.
+
+    Args:
+        index: an open index.
+        entry: a row of its rankings table.
+        images: path or URI of the images if they were moved since the run.
+
+    Returns:
+        a `SourceCrop` whose picture is the upright original.
+
+    Raises:
+        RayselError: the image cannot be read, or is not the one that was indexed.
+    """
+    ((_, key, content),) = source_images(index, [entry["image"]], images)
+    original, box = _placed(entry, key, content, _preprocessing(index))
+    return SourceCrop(entry["image"], key, box, original)
+
+
+def _preprocessing(index: Index) -> Preprocessing:
+    return TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
 
 
 def source_images(index: Index, ids: list[int], images: str | None = None) -> Iterator[tuple[int, str, bytes]]:
@@ -73,14 +98,22 @@ def source_images(index: Index, ids: list[int], images: str | None = None) -> It
 
 
 def _cut(row: dict[str, Any], key: str, content: bytes, preprocessing: Preprocessing) -> SourceCrop:
+    original, box = _placed(row, key, content, preprocessing)
+    top, left, bottom, right = box
+    (x0, x1), (y0, y1) = (_within(left, right, original.width), _within(top, bottom, original.height))
+    return SourceCrop(row["image"], key, box, original.crop((x0, y0, x1, y1)))
+
+
+def _placed(
+    row: dict[str, Any], key: str, content: bytes, preprocessing: Preprocessing
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """The upright original, RGB, and the box of a row's crop in its pixels: (top, left, bottom, right)."""
     try:
         original = Image.fromarray(decode(content, _UNCHANGED).pixels)
         placement = decode(content, preprocessing).placement
     except BadImageError as error:
         raise RayselError(f"image {key} is not the one that was indexed: {error}") from error
-    top, left, bottom, right = placement.box(row["y0"], row["x0"], row["y1"], row["x1"])
-    (x0, x1), (y0, y1) = (_within(left, right, original.width), _within(top, bottom, original.height))
-    return SourceCrop(row["image"], key, (top, left, bottom, right), original.crop((x0, y0, x1, y1)))
+    return original, placement.box(row["y0"], row["x0"], row["y1"], row["x1"])
 
 
 def _within(first: float, last: float, size: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +37,16 @@ class TableReader:
         with self._opened() as parquet:
             yield from parquet.iter_batches(columns=columns)
 
-    def where(self, **wanted: Any) -> pa.Table:
-        """The rows in which each of the given columns has the given value, or one of a list of values."""
+    def where(self, columns: list[str] | None = None, /, **wanted: Any) -> pa.Table:
+        """The rows in which each of the given columns has the given value, or one of a list of values.
+
+        Args:
+            columns: the columns to read, which include those given; all by default.
+            wanted: column -> value or list of values.
+        """
         values = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
-        groups = [group for group in range(self._footer.num_row_groups) if self._may_hold(group, values)]
         with self._opened() as parquet:
-            table = parquet.read_row_groups(groups)
+            table = parquet.read_row_groups(self.groups_with(**values), columns=columns)
         for column, choices in values.items():
             present = table[column]
             if pa.types.is_dictionary(present.type):
@@ -50,15 +54,34 @@ class TableReader:
             table = table.filter(pc.is_in(present, pa.array(choices, present.type)))
         return table
 
-    def _may_hold(self, group: int, wanted: dict[str, list[Any]]) -> bool:
-        chunks = self._footer.row_group(group)
-        for column, choices in wanted.items():
-            statistics = chunks.column(self._positions[column]).statistics
-            if statistics is None or not statistics.has_min_max:
-                continue
-            if not any(statistics.min <= choice <= statistics.max for choice in choices):
-                return False
-        return True
+    def groups_with(self, **wanted: Any) -> list[int]:
+        """The row groups that may hold such rows, by their statistics; see `where`."""
+        groups: Iterable[int] = range(self._footer.num_row_groups)
+        for column, value in wanted.items():
+            choices, bounds = value if isinstance(value, list) else [value], self._bounds(column)
+            groups = [group for group in groups if _may_hold(bounds[group], choices)]
+        return list(groups)
+
+    def group(self, number: int, columns: list[str]) -> pa.Table:
+        """Some columns of one row group."""
+        with self._opened() as parquet:
+            return parquet.read_row_group(number, columns=columns)
+
+    def _bounds(self, column: str) -> list[tuple[Any, Any] | None]:
+        """(minimum, maximum) of a column in each row group, None where it is unknown. Kept: a footer answers slowly."""
+        if column not in self._known_bounds:
+            chunks = (
+                self._footer.row_group(group).column(self._positions[column]).statistics
+                for group in range(self._footer.num_row_groups)
+            )
+            self._known_bounds[column] = [
+                (each.min, each.max) if each and each.has_min_max else None for each in chunks
+            ]
+        return self._known_bounds[column]
+
+    @cached_property
+    def _known_bounds(self) -> dict[str, list[tuple[Any, Any] | None]]:
+        return {}
 
     @cached_property
     def _footer(self) -> pq.FileMetaData:
@@ -86,3 +109,7 @@ class TableReader:
         except (OSError, pa.ArrowException) as error:
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise RayselError(f"{where} is damaged ({first}): `raysel verify` lists all damaged files") from None
+
+
+def _may_hold(bounds: tuple[Any, Any] | None, choices: list[Any]) -> bool:
+    return bounds is None or any(bounds[0] <= choice <= bounds[1] for choice in choices)

@@ -230,8 +230,8 @@ def test_the_explorer_is_what_the_service_imports():
     (application,) = config["applications"]
     module, _, name = application["import_path"].partition(":")
     code = (ROOT / f"{module.replace('.', '/')}.py").read_text()
-    assert f"def {name}(args:" in code
-    read = set(re.findall(r'args(?:\[|\.get\()"(\w+)"', code))
+    assert f"def {name}(arguments:" in code
+    read = set(re.findall(r'arguments(?:\[|\.get\()"(\w+)"', code))
     assert set(application["args"]) <= read
 
 
