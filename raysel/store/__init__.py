@@ -20,12 +20,13 @@ from raysel.store.manifest import (
     UnreadableManifestError,
     published_manifest,
     read_manifest,
+    recorded_crop_fields,
+    recorded_taps,
 )
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
 from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
 from raysel.store.plain_rows import plain_row, plain_rows, spelled
 from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
-from raysel.store.recorded_taps import recorded_crop_fields, recorded_taps
 from raysel.store.schema import (
     CLASSES,
     FEATURES,

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from raysel.errors import RayselError
 from raysel.files import Folder
+from raysel.neurons import ReceptiveField, Tap, field_of
 
 FORMAT_VERSION = 5
 """Format of the files that this code reads and writes.
@@ -193,3 +194,22 @@ def _why_no_index(folder: Folder) -> str:
             "run the `raysel index` command that began it again, and it resumes"
         )
     return f"no index in {folder.shown}: create one with `raysel index --out {folder.shown} ...`"
+
+
+def recorded_taps(manifest: Manifest) -> tuple[Tap, ...]:
+    """The taps in the order of the network, with their theoretical receptive fields."""
+    taps = []
+    for layer, tap in manifest.network.taps.items():
+        local = tap["fields"].get("local")
+        field = field_of(tap["fields"]["theoretical"])
+        reading = tap["reading"], tap["depth"], field_of(local) if local else None
+        taps.append(Tap(layer, tap["channels"], tuple(tap["map"]), field, *reading))
+    return tuple(taps)
+
+
+def recorded_crop_fields(manifest: Manifest) -> tuple[ReceptiveField, ...]:
+    """The field that the crops of each tap show, by the index's option ``receptive_field``."""
+    kind = manifest.config["derive"]["receptive_field"]
+    if kind == "effective":
+        return tuple(field_of(tap["fields"]["effective"]) for tap in manifest.network.taps.values())
+    return tuple(tap.crop_field(kind) for tap in recorded_taps(manifest))

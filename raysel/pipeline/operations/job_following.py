@@ -19,7 +19,7 @@ FINAL = (0, 2)
 """Exit statuses that no other attempt changes: success, and an error that the user can correct."""
 
 
-class Server(Protocol):
+class FollowedServer(Protocol):
     """What is needed of a `JobServer`."""
 
     def submit(self, name: str, command: str, working_dir: Path) -> None:
@@ -69,7 +69,7 @@ class Finished:
 
 
 def follow(
-    server: Server,
+    server: FollowedServer,
     job: ClusterJob,
     retries: int,
     show: Callable[[str], None],
@@ -104,7 +104,9 @@ def follow(
     raise AssertionError("unreachable")
 
 
-def _ended(server: Server, name: str, attempt: int, show: Callable[[str], None], attention: Attention) -> Finished:
+def _ended(
+    server: FollowedServer, name: str, attempt: int, show: Callable[[str], None], attention: Attention
+) -> Finished:
     shown = ""
     while True:
         try:
