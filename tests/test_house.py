@@ -25,6 +25,7 @@ COMMANDS = {
     "bench",
     "config",
     "demo",
+    "evolution",
     "explain",
     "find",
     "grayscale_error",
@@ -34,6 +35,7 @@ COMMANDS = {
     "report",
     "show",
     "verify",
+    "watch",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""
 

@@ -37,6 +37,11 @@ fields do not depend on them.""",
 
 Writes index.html, which needs no other file and no connection, and each figure as PNG, as SVG and its data as CSV.
 Needs pip install 'raysel[report]'.""",
+    "watch": """Index the checkpoints of a training run as they appear.
+
+Each checkpoint that is new and complete gets an index of its own, one after another. Copies of the same weights are
+skipped, and one that fails is tried again later. It may be killed, repeated and run twice: each checkpoint is indexed
+once. Exit status 0 if nothing has failed, else 1.""",
     "grayscale-error": """Measure how much a classifier needs color.
 
 Runs the network with its output layer over the images in color and in gray (luma), on Ray, and gives the top-1 and

@@ -6,7 +6,7 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 
 from raysel.store.filtering import Direction, Range, find_neurons
 from raysel.store.index_reader import Index, open_index
-from raysel.store.lock import LOCK_NAME, Lease, RunLock, locked
+from raysel.store.lock import LOCK_NAME, HeldError, Lease, RunLock, locked
 from raysel.store.manifest import (
     DATA_PREFIX,
     FORMAT_VERSION,
@@ -56,6 +56,7 @@ __all__ = [
     "Counts",
     "Direction",
     "FileEntry",
+    "HeldError",
     "Index",
     "Lease",
     "Manifest",
