@@ -102,7 +102,7 @@ def _work(watch: Watch, due: list[Checkpoint], settings: str, reporter: Reporter
             lock = stack.enter_context(locked(Folder.at(join_uri(watch.indexes, WATCH_FOLDER)), reporter.say))
             attempts = Attempts.read(folder)
             cluster = cache(lambda: stack.enter_context(connected(watch.config.cluster)))
-            work = _Work(watch, settings, reporter, lock, attempts, cluster)
+            work = _Pass(watch, settings, reporter, lock, attempts, cluster)
             for checkpoint in _due(watch, due, attempts, settings):  # another watcher may have done some meanwhile
                 done.attempts.append(work.take(checkpoint))
             work.remove_surplus()
@@ -112,7 +112,7 @@ def _work(watch: Watch, due: list[Checkpoint], settings: str, reporter: Reporter
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Pass:
     """A pass that holds the watchers' lock."""
 
     watch: Watch

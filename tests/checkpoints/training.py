@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from raysel.config import Preprocessing
+from tests.networks import in_worker
 
 SIZE = 32
 CLASSES = ("blue-stripes", "green-discs", "red-discs", "yellow-stripes")
@@ -20,8 +22,12 @@ CHANNELS = {"0": 8, "3": 12}
 _COLORS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (50, 70, 210), "yellow": (220, 200, 40)}
 
 
-def small() -> tuple[nn.Module, Preprocessing]:
-    """Two convolutions of 8 and 12 neurons, and a classifier."""
+def small(log: str | None = None) -> tuple[nn.Module, Preprocessing]:
+    """Two convolutions of 8 and 12 neurons, and a classifier.
+
+    With `log`, a file, each forward pass in a worker is a line in it, and waits while a file of the same name with the
+    suffix ``.hold`` is there.
+    """
     torch.manual_seed(11)
     network = nn.Sequential(
         nn.Conv2d(3, CHANNELS["0"], 5, padding=2),
@@ -33,7 +39,17 @@ def small() -> tuple[nn.Module, Preprocessing]:
         nn.Flatten(),
         nn.Linear(CHANNELS["3"], len(CLASSES)),
     )
+    if log is not None:
+        network[0].register_forward_pre_hook(lambda *_: _note(Path(log)))
     return network, Preprocessing(resize=(SIZE, SIZE), crop=None, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+
+def _note(log: Path) -> None:
+    if in_worker():
+        with log.open("a") as file:
+            file.write("forward\n")
+        while log.with_suffix(".hold").exists():
+            time.sleep(0.05)
 
 
 def draw_images(folder: Path) -> np.ndarray:
