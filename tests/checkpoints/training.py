@@ -16,7 +16,7 @@ from tests.networks import in_worker
 SIZE = 32
 CLASSES = ("blue-stripes", "green-discs", "red-discs", "yellow-stripes")
 PER_CLASS = 15
-STEPS = (0, 8, 16, 32, 64, 160)
+STEPS = (0, 5, 10, 20, 64, 160)
 """Steps of training after which a checkpoint is written."""
 CHANNELS = {"0": 8, "3": 12}
 _COLORS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (50, 70, 210), "yellow": (220, 200, 40)}
@@ -30,7 +30,7 @@ def small(log: str | None = None) -> tuple[nn.Module, Preprocessing]:
     """
     torch.manual_seed(11)
     network = nn.Sequential(
-        nn.Conv2d(3, CHANNELS["0"], 5, padding=2),
+        nn.Conv2d(3, CHANNELS["0"], 7, padding=3),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Conv2d(CHANNELS["0"], CHANNELS["3"], 5, padding=2),
@@ -65,7 +65,7 @@ def draw_images(folder: Path) -> np.ndarray:
                 shape = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 0.9 + phase) > 0.2
             else:
                 row, column = random.integers(9, SIZE - 9, 2)
-                shape = (y - row) ** 2 + (x - column) ** 2 < random.integers(4, 8) ** 2
+                shape = (y - row) ** 2 + (x - column) ** 2 < random.integers(3, 5) ** 2
             pixels[shape] = _COLORS[name.partition("-")[0]] + random.normal(0, 14, 3)
             drawn.append(np.clip(pixels, 0, 255).astype(np.uint8))
             Image.fromarray(drawn[-1]).save(folder / name / f"{number:02}.png")
@@ -78,7 +78,7 @@ def train(images: np.ndarray, folder: Path) -> list[Path]:
     network, options = small()
     labels = torch.arange(len(CLASSES)).repeat_interleave(PER_CLASS)
     inputs = (torch.tensor(images).permute(0, 3, 1, 2) / 255 - options.mean[0]) / options.std[0]
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
     written = []
     for step in range(max(STEPS) + 1):
         if step in STEPS:
