@@ -19,8 +19,8 @@ from raysel.report.figures.hue_wheel import hue_color
 from raysel.report.figures.layer_values import CLASS, COLOR, EXCESS, has, values
 
 LAYERS = 6
-PER_MEASURE = 2
-"""Neurons of a layer whose color selectivity has grown most, and whose class selectivity has."""
+ROWS = 12
+"""Neurons that are shown, about."""
 MOST_TILES = 9
 _LEFT = 1.25
 _GAP = 0.1
@@ -51,10 +51,11 @@ def grown(series: Series, neurons: tuple[tuple[str, int], ...] = ()) -> tuple[tu
     measures = [COLOR, *([_class_measure(series)] if has(last, CLASS) else [])]
     rises = [np.nan_to_num(values(last, each), nan=-1.0) - np.nan_to_num(values(first, each)) for each in measures]
     chosen: list[int] = []
-    for rows in example_layers(last, LAYERS).values():
+    layers = example_layers(last, LAYERS)
+    for rows in layers.values():
         for rise in rises:
             left = [row for row in rows[np.argsort(-rise[rows], kind="stable")].tolist() if row not in chosen]
-            chosen += left[:PER_MEASURE]
+            chosen += left[: max(1, min(2, ROWS // len(layers) // len(rises)))]
     return tuple(neuron_of(last, row) for row in chosen)
 
 
@@ -90,7 +91,7 @@ def _tile(series: Series, place: int, address: tuple[str, int]) -> Image.Image |
 
 
 def draw(found: FeatureStrips) -> Figure:
-    step = min((WIDTH - _LEFT) / len(found.places), 1.25)
+    step = min((WIDTH - _LEFT) / len(found.places), 1.0)
     tile = step - _GAP
     line, top = tile + 0.36, 0.34
     board = Board(top + line * len(found.neurons) + 0.02, max(_LEFT + step * len(found.places), 0.7 * WIDTH))

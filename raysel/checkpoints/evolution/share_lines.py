@@ -23,7 +23,7 @@ from raysel.report.exhibit import Exhibit, Findings
 ALL = "all layers"
 _LINES: dict[str, tuple[str, dict[str, Any]]] = {
     "dead": ("dead, of all neurons", {"color": SOFT_INK, "linestyle": ":", "linewidth": 1.4}),
-    "color_over_0.4": ("color selectivity > 0.4", {"color": HIGH, "linewidth": 3.0, "marker": "o", "markersize": 6}),
+    "color_over_0.4": ("color selectivity > 0.4", {"color": HIGH, "linewidth": 2.4, "marker": "o", "markersize": 5}),
     "class_over_0.6": ("class selectivity > 0.6", {"color": LOW, "linewidth": 1.3, "marker": "D", "markersize": 3.2}),
     "excess_over_0.6": (
         "class selectivity above chance > 0.6",
