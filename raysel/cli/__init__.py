@@ -69,7 +69,7 @@ _INTERRUPTED = 130
 
 
 def _default_shown(value: object) -> str | None:
-    return None if value is None or value is False else str(value)
+    return None if value is None or value is False or value == () else str(value)
 
 
 app = App(

@@ -86,7 +86,7 @@ def draw_shares(found: LayerLines) -> Figure:
     for place, (panel, layer) in enumerate(zip(axes, found.layers, strict=True)):
         for column in lines:
             panel.plot(shares(found.table, layer, column), **_LINES[column][1], clip_on=False)
-        _frame(panel, found, place + columns >= len(found.layers), place % columns == 0)
+        _frame(panel, found, place // columns == (len(found.layers) - 1) // columns, place % columns == 0)
         panel.set_title(short(layer, 34), loc="left", fontweight="bold" if layer == ALL else "normal")
         panel.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"] if place % columns == 0 else [""] * 3)
     handles = [Line2D([], [], label=_LINES[column][0], **_LINES[column][1]) for column in lines]
@@ -109,7 +109,9 @@ def draw_overlaps(found: LayerLines) -> Figure:
     for place, (panel, (column, title)) in enumerate(zip(axes, _OVERLAPS.items(), strict=True)):
         for layer, color in zip(layers, colors, strict=True):
             rows = found.table.filter(pc.equal(found.table["layer"], layer))
-            line = rows[column].cast("float64").to_numpy()
+            line = rows[column].cast("float64").to_numpy(zero_copy_only=False).copy()
+            if column == "overlap_last":
+                line[-1] = np.nan  # with itself
             panel.plot(line, color=color, marker="o", markersize=3, linewidth=1.4, clip_on=False)
         _frame(panel, found, True, place == 0)
         panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
