@@ -27,6 +27,7 @@ COMMANDS = {
     "demo",
     "diff",
     "doctor",
+    "evolution",
     "explain",
     "export",
     "find",
@@ -42,6 +43,7 @@ COMMANDS = {
     "submit",
     "site",
     "verify",
+    "watch",
 }
 """Modules of raysel/cli are named after their commands, also where another module does the command's work."""
 

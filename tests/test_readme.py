@@ -72,6 +72,11 @@ def newcomer(tmp_path_factory, demo_index) -> Path:
     save_file(torchvision.models.squeezenet1_1(weights=None).state_dict(), home / "squeezenet.safetensors")
     (home / "mynet.py").write_text(block("python", "def factory"))
     subprocess.run([sys.executable, "mynet.py"], cwd=home, check=True)
+    (home / "checkpoints").mkdir()
+    for step in (10, 20):
+        subprocess.run([sys.executable, "mynet.py"], cwd=home, check=True)  # other random weights each time
+        shutil.copy(home / "mynet.safetensors", home / "checkpoints" / f"step-{step}.safetensors")
+    (home / "watch.toml").write_text(block("toml", 'images = "photos"'))
     (home / "animals.csv").write_text(block("csv", "child,parent"))
     (home / "run.toml").write_text(block("toml", "[scan]"))
     (home / "small.toml").write_text(block("toml", "resize"))

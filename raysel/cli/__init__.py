@@ -60,6 +60,16 @@ gallery, neurons, comparison, and a JSON API. Needs pip install 'raysel[explorer
     "site": """Write the explorer of an index as a static site.
 
 The same pages in a folder that a bucket or any web server can serve, without a server of its own.""",
+    "watch": """Index the checkpoints of a training run as they appear.
+
+Each checkpoint that is new and complete gets an index of its own, one after another. Copies of the same weights are
+skipped, and one that fails is tried again later. It may be killed, repeated and run twice: each checkpoint is indexed
+once. Exit status 0 if nothing has failed, else 1.""",
+    "evolution": """Show how selectivity changes from checkpoint to checkpoint.
+
+For each layer, how many neurons are selective and how far their top images overlap with those of the checkpoint before
+and of the last. With --out also a page with figures, neuron features as they form, and the numbers of every neuron.
+Needs pip install 'raysel[report]'.""",
     "grayscale-error": """Measure how much a classifier needs color.
 
 Runs the network with its output layer over the images in color and in gray (luma), on Ray, and gives the top-1 and

@@ -8,6 +8,7 @@ single files.
 from raysel.files.conditional import ConditionalFile, conditional_file
 from raysel.files.filesystems import as_raysel_error, check_access, filesystem_of, open_file, read_bytes, stat
 from raysel.files.folder import Folder
+from raysel.files.globs import matches, split_glob
 from raysel.files.listing import list_folder
 from raysel.files.paths import absolute_if_exists, absolute_uri, as_utf8, join_uri, redact_uri, split_uri, suffix
 
@@ -23,9 +24,11 @@ __all__ = [
     "filesystem_of",
     "join_uri",
     "list_folder",
+    "matches",
     "open_file",
     "read_bytes",
     "redact_uri",
+    "split_glob",
     "split_uri",
     "stat",
     "suffix",

@@ -9,11 +9,9 @@ from typing import Generic, TypeVar
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from raysel.store import Index
-
 
 class NotShownError(Exception):
-    """A figure has nothing to show for this index; the text says why, in one sentence for the page."""
+    """A figure has nothing to show; the text says why, in one sentence for the page."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +24,18 @@ class Findings:
     """Plain text below the figure."""
 
 
+S = TypeVar("S")
 F = TypeVar("F", bound=Findings)
 
 
 @dataclass(frozen=True)
-class Exhibit(Generic[F]):
-    """One figure, or a table."""
+class Exhibit(Generic[S, F]):
+    """One figure, or a table, of an index or of several."""
 
     name: str
     """Stem of its files."""
     title: str
-    collect: Callable[[Index], F]
-    """Pure function of the index. Raises `NotShownError` if there is nothing to show."""
+    collect: Callable[[S], F]
+    """Pure function of what the page is about. Raises `NotShownError` if there is nothing to show."""
     draw: Callable[[F], Figure] | None
     """None for a table, which the page shows as it is."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,9 +22,9 @@ from raysel.report.drawing.tag_cloud import font_with
 from raysel.report.figures import EXHIBITS, Exhibit, NotShownError
 from raysel.store import Index
 
+S = TypeVar("S")
+
 PAGE = "index.html"
-_MARK = '<meta name="generator" content="raysel report">'
-"""In the head of every page: a folder with such a page may be written again."""
 _DPI = 160
 _SUFFIXES = (".png", ".svg", ".csv")
 
@@ -45,57 +45,84 @@ class Shown:
     """Cells of a table."""
 
 
+@dataclass(frozen=True)
+class Page(Generic[S]):
+    """What is on a page."""
+
+    kind: str
+    """``report``, or the name of another command that writes pages."""
+    subject: S
+    """What its exhibits collect their data from."""
+    exhibits: tuple[Exhibit[S, Any], ...]
+    title: str
+    facts: list[tuple[str, str]]
+    """Pairs of a term and what there is to say about it, below the title."""
+    note: str
+    """In a box below the facts; may be empty."""
+    layers: tuple[str, ...]
+    """Names of layers, for whose letters a font is found."""
+
+    @property
+    def mark(self) -> str:
+        """In the head of every page: a folder with such a page may be written again."""
+        return f'<meta name="generator" content="raysel {self.kind}">'
+
+
 def write_report(index: Index, out: Path) -> list[str]:
+    """Write the report of an index, as `write_page` does."""
+    title = f"Neuron selectivity of {index.manifest.network.name}"
+    return write_page(Page("report", index, EXHIBITS, title, facts(index), chance_note(index), index.layers), out)
+
+
+def write_page(page: Page[Any], out: Path) -> list[str]:
     """Write ``index.html`` and the files of every figure into the folder `out`.
 
-    A report that is there already is replaced; other files in a folder with a report are left alone.
+    A page of the same kind that is there already is replaced; other files in its folder are left alone.
 
     Returns:
         names of the files below `out`, the page first.
 
     Raises:
-        RayselError: `out` has other content than a report, or cannot be written.
+        RayselError: `out` has other content than such a page, or cannot be written.
     """
     try:
-        _clear(out)
-        with rc_context({**RC, "font.family": _fonts(index)}), warnings.catch_warnings():
+        _clear(page, out)
+        with rc_context({**RC, "font.family": _fonts(page.layers)}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn, and the CSV has the name
-            shown = [_shown(exhibit, index, out) for exhibit in EXHIBITS]
+            shown = [_shown(exhibit, page.subject, out) for exhibit in page.exhibits]
         loader = PackageLoader("raysel.report", ".")
         template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        page = template.get_template("page.html.jinja").render(
-            network=index.manifest.network.name, facts=facts(index), chance=chance_note(index), exhibits=shown
-        )
-        (out / PAGE).write_text(page, encoding="utf-8")
+        text = template.get_template("page.html.jinja").render(page=page, exhibits=shown)
+        (out / PAGE).write_text(text, encoding="utf-8")
     except OSError as error:
         raise RayselError(f"cannot write {error.filename or out}: {error.strerror or error}") from None
     return [PAGE, *(file for each in shown for file in each.files)]
 
 
-def _fonts(index: Index) -> list[str]:
+def _fonts(layers: tuple[str, ...]) -> list[str]:
     """DejaVu Sans and, if it lacks a letter of a layer's name, a font that has it."""
-    other = FT2Font(font_with("".join(index.layers))).family_name
+    other = FT2Font(font_with("".join(layers))).family_name
     return list(dict.fromkeys([*RC["font.family"], other]))
 
 
-def _clear(out: Path) -> None:
-    """Make the folder, and remove the files of a former report."""
+def _clear(page: Page[Any], out: Path) -> None:
+    """Make the folder, and remove the files of a former page of this kind."""
     if out.exists() and not out.is_dir():
         raise RayselError(f"--out {out} is a file: give a folder")
-    own = {PAGE, *(f"{exhibit.name}{suffix}" for exhibit in EXHIBITS for suffix in _SUFFIXES)}
+    own = {PAGE, *(f"{exhibit.name}{suffix}" for exhibit in page.exhibits for suffix in _SUFFIXES)}
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    is_report = PAGE in names and _MARK in (out / PAGE).read_text(encoding="utf-8", errors="replace")[:500]
-    if not is_report and names - (own - {PAGE}):
+    is_own = PAGE in names and page.mark in (out / PAGE).read_text(encoding="utf-8", errors="replace")[:500]
+    if not is_own and names - (own - {PAGE}):
         raise RayselError(f"--out {out} has other files in it: give an empty or a new folder")
     out.mkdir(parents=True, exist_ok=True)
     for name in names & own:
         (out / name).unlink()
 
 
-def _shown(exhibit: Exhibit[Any], index: Index, out: Path) -> Shown:
+def _shown(exhibit: Exhibit[S, Any], subject: S, out: Path) -> Shown:
     """Collect, draw and write one figure."""
     try:
-        findings = exhibit.collect(index)
+        findings = exhibit.collect(subject)
     except NotShownError as reason:
         return Shown(exhibit.name, exhibit.title, str(reason))
     table = f"{exhibit.name}.csv"

@@ -5,7 +5,7 @@ Only this package opens the files of an index; `raysel.store.manifest` describes
 """
 
 from raysel.store.index_reader import Index, UnknownNeuronError, open_index
-from raysel.store.lock import LOCK_NAME, Lease, LockSeen, RunLock, locked, see_lock
+from raysel.store.lock import LOCK_NAME, HeldError, Lease, LockSeen, RunLock, locked, see_lock
 from raysel.store.lock_holder import Doing, Holder
 from raysel.store.manifest import (
     DATA_PREFIX,
@@ -60,6 +60,7 @@ __all__ = [
     "Counts",
     "Doing",
     "FileEntry",
+    "HeldError",
     "Holder",
     "Index",
     "Lease",

@@ -26,6 +26,10 @@ T = TypeVar("T")
 LOCK_NAME = "LOCK"
 
 
+class HeldError(RayselError):
+    """Another run holds the lock and is alive."""
+
+
 @dataclass(frozen=True)
 class Lease:
     """Durations of a lock, in seconds of each process's own monotonic clock."""
@@ -142,7 +146,8 @@ def locked(
         doing: what this process is doing; the lock says so at every beat.
 
     Raises:
-        RayselError: another run holds the lock and is alive, or the folder cannot be locked.
+        HeldError: another run holds the lock and is alive.
+        RayselError: the folder cannot be locked.
     """
     with as_raysel_error(f"cannot lock {folder.shown}, check who may write there"):
         lock = RunLock(folder, lease or Lease(), say, doing)
@@ -169,9 +174,7 @@ def _acquire(file: ConditionalFile, me: Holder, lease: Lease, say: Callable[[str
                     owner = holder or "an unknown process"
                     say(f"{shown} is locked by {owner}: waiting {lease.lasts_s:.0f} s for a sign of life")
             elif seen != watched:
-                raise RayselError(
-                    f"another run is indexing into {shown} ({holder}): wait for it, or give another --out"
-                )
+                raise HeldError(f"another run is indexing into {shown} ({holder}): wait for it, or give another --out")
             free = ended or time.monotonic() - since >= lease.lasts_s
         if free and (etag := lease.ask(partial(file.put, me.encode(0), seen))) is not None:
             return etag

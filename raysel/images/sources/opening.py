@@ -9,7 +9,16 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from raysel.errors import RayselError
-from raysel.files import absolute_uri, as_raysel_error, check_access, filesystem_of, list_folder, redact_uri, split_uri
+from raysel.files import (
+    absolute_uri,
+    as_raysel_error,
+    check_access,
+    filesystem_of,
+    list_folder,
+    redact_uri,
+    split_glob,
+    split_uri,
+)
 from raysel.files import suffix as suffix_of
 from raysel.images.file_names import is_hidden, is_image
 from raysel.images.sources.image_folder import FolderSource
@@ -44,7 +53,7 @@ def open_source(uri: str, kind: str = "auto", uri_column: str | None = None, lab
     if not uri:
         raise RayselError("no images given: name a folder, a folder, glob or file of shards, or a table of URIs")
     uri = absolute_uri(uri)
-    base, pattern = _split_glob(uri)
+    base, pattern = split_glob(uri)
     with as_raysel_error(f"cannot reach {redact_uri(base)}"):
         check_access(*filesystem_of(base))
         if pattern and "://" in uri:  # may not even parse as a URI
@@ -91,17 +100,6 @@ def _holds_images(filesystem: fs.FileSystem, path: str) -> bool:
     """True for a Parquet file with a column of images."""
     with as_raysel_error(f"cannot read {path}"):
         return image_columns(pq.read_schema(path, filesystem=filesystem)) is not None
-
-
-def _split_glob(uri: str) -> tuple[str, str]:
-    """(folder without wildcards, pattern below it); the pattern is empty if there is no wildcard."""
-    wildcards = "*[" if "://" in uri else "*?["
-    first = min((uri.index(sign) for sign in wildcards if sign in uri), default=-1)
-    if first < 0:
-        return uri, ""
-    place, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
-    folder = place.rindex("/", 0, first)
-    return (place[:folder] + mark + query) or "/", place[folder + 1 :]
 
 
 def _first_kind(uri: str, kind: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
-
 from pyarrow import fs
 
 from raysel.errors import RayselError
-from raysel.files import as_raysel_error, filesystem_of, list_folder, redact_uri, stat
+from raysel.files import as_raysel_error, filesystem_of, list_folder, matches, redact_uri, stat
 from raysel.images.file_names import is_hidden
 from raysel.images.sources.source import Shard
 
@@ -18,7 +16,7 @@ def files_below(root: str, pattern: str) -> list[str]:
     entries = list_folder(filesystem, folder, recursive=not pattern or "/" in pattern).entries
     files = [info.path[len(folder.rstrip("/")) + 1 :] for info in entries if info.type == fs.FileType.File]
     patterns = (pattern or "**/*").split("/")
-    return [name for name in files if not is_hidden(name) and _matches(name.split("/"), patterns)]
+    return [name for name in files if not is_hidden(name) and matches(name.split("/"), patterns)]
 
 
 def located(root: str, shard_name: str) -> tuple[fs.FileSystem, str]:
@@ -53,17 +51,8 @@ def select_shards(names: list[str], pattern: str | None) -> list[str]:
     """
     if pattern is None:
         return names
-    selected = [name for name in names if _matches(name.split("/"), pattern.split("/"))]
+    selected = [name for name in names if matches(name.split("/"), pattern.split("/"))]
     if not selected:
         there = f"there are {len(names):,}, the first is {names[0]!r}" if names else "there are none at all"
         raise RayselError(f"no shard matches {pattern!r}: {there}")
     return selected
-
-
-def _matches(parts: list[str], patterns: list[str]) -> bool:
-    """Glob by path component; ``**`` stands for any number of folders."""
-    if not patterns or not parts:
-        return not parts and not patterns
-    if patterns[0] == "**":
-        return any(_matches(parts[skipped:], patterns[1:]) for skipped in range(len(parts)))
-    return fnmatch.fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])

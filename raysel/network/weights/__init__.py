@@ -7,6 +7,6 @@ chosen (`state_dict`); wrappers leave prefixes in the names of its tensors, whic
 from raysel.network.weights.fitting import fit
 from raysel.network.weights.reading import read_checkpoint
 from raysel.network.weights.state_dict import Chosen, StateDict, choose
-from raysel.network.weights.weights_digest import digest
+from raysel.network.weights.weights_digest import digest, state_digest
 
-__all__ = ["Chosen", "StateDict", "choose", "digest", "fit", "read_checkpoint"]
+__all__ = ["Chosen", "StateDict", "choose", "digest", "fit", "read_checkpoint", "state_digest"]

@@ -41,6 +41,10 @@ class Board:
         """Write text with its upper left corner at (x, y)."""
         self._axes.text(x, y, text, fontsize=size, color=color, **{"va": "top", "ha": "left", **more})
 
+    def bar(self, x: float, y: float, width: float, height: float, color: Any) -> None:
+        """Fill a rectangle whose upper left corner is at (x, y)."""
+        self._axes.add_patch(Rectangle((x, y), width, height, facecolor=color, linewidth=0))
+
     def frame(self, x: float, y: float, width: float, height: float, color: str, line: float = 1.0) -> None:
         self._axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=color, linewidth=line))
 

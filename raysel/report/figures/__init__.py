@@ -18,10 +18,11 @@ from raysel.report.figures.ranked_activations import RANKED_ACTIVATIONS
 from raysel.report.figures.scatters import COLOR_AND_CLASS, GRAY_AND_COLOR
 from raysel.report.figures.selectivity_bars import CLASS_BARS, COLOR_BARS
 from raysel.report.figures.sharp_and_blurred import SHARP_AND_BLURRED
+from raysel.store import Index
 
 __all__ = ["EXHIBITS", "Exhibit", "Findings", "NotShownError"]
 
-EXHIBITS: tuple[Exhibit[Any], ...] = (
+EXHIBITS: tuple[Exhibit[Index, Any], ...] = (
     RANKED_ACTIVATIONS,
     FEATURES_AND_CROPS,
     SHARP_AND_BLURRED,

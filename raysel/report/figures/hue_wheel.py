@@ -103,7 +103,9 @@ def draw(found: Hues) -> Figure:
     wheel = figure.add_axes((0.28, 0.06, 0.44, 0.86), projection="polar")
     low, share, own = (found.table[name].to_numpy() for name in ("low", "neurons_share", "images_share"))
     angles = np.radians(low + 180 / SECTORS)
-    wheel.bar(angles, share, 2 * np.pi / SECTORS, color=[_color(a) for a in angles], edgecolor="white", linewidth=0.5)
+    wheel.bar(
+        angles, share, 2 * np.pi / SECTORS, color=[hue_color(a) for a in angles], edgecolor="white", linewidth=0.5
+    )
     steps = np.linspace(0, 2 * np.pi / SECTORS, 8)
     around = np.concatenate([np.radians(start) + steps for start in low] + [np.radians(low[:1])])
     outline = np.concatenate([np.repeat(own, len(steps)), own[:1]])
@@ -123,8 +125,8 @@ def draw(found: Hues) -> Figure:
     return figure
 
 
-def _color(angle: float) -> tuple[float, float, float]:
-    """An RGB color of this hue in the authors' opponent space, at middle intensity."""
+def hue_color(angle: float) -> tuple[float, float, float]:
+    """An RGB color of this hue, in radians, in the authors' opponent space, at middle intensity."""
     o2, o3 = np.cos(angle), np.sin(angle)
     # Inverse of O2 = R - G, O3 = (R + G - 2B) / 2 with R + G + B fixed.
     blue = -2 * o3 / 3

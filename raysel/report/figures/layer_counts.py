@@ -17,7 +17,7 @@ THRESHOLDS = {COLOR: (0.4,), CLASS: (0.6, 0.8), EXCESS: (0.6, 0.8)}
 _HEADS = {COLOR: "color", CLASS: "class", CHANCE: "chance", EXCESS: "excess"}
 
 
-def collect(index: Index) -> Findings:
+def layer_counts(index: Index) -> pa.Table:
     """A row per layer and one for all: neurons, dead, means, and counts above the thresholds, without null."""
     dead = index.neurons["dead"].to_numpy()
     measured = {measure: values(index, measure) for measure in _HEADS if has(index, measure)}
@@ -33,12 +33,16 @@ def collect(index: Index) -> Findings:
         }
         for layer, rows in groups.items()
     ]
+    return pa.Table.from_pylist(rows)
+
+
+def collect(index: Index) -> Findings:
     caption = (
         "Number of neurons above a threshold, and their share of the neurons that are not dead. color: Eq. 2; class: "
         "Eq. 4; chance: class selectivity of as many images drawn at random; excess: class selectivity above chance, "
         "(class - chance) / (1 - chance)."
     )
-    return Findings(pa.Table.from_pylist(rows), caption)
+    return Findings(layer_counts(index), caption)
 
 
 def _counts(measured: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
