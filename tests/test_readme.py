@@ -42,6 +42,8 @@ ELSEWHERE = {
     ("make", "demo"): "the fixture demo_index runs what it calls; the test below holds the two together",
     ("make", "test"): "this is it",
     ("ray", "job"): "tests/jobs submits the job to a head of its own",
+    ("raysel", "submit"): "tests/jobs, too",
+    ("raysel", "doctor"): "tests/jobs, too",
 }
 
 
@@ -83,6 +85,21 @@ def test_every_command_is_run_somewhere():
         assert command[0] == "raysel" or tuple(command[:2]) in ELSEWHERE
 
 
+@pytest.mark.parametrize("file", [FILE, ROOT / "cluster" / "README.md"], ids=["README", "cluster"])
+def test_commands_that_run_elsewhere_have_these_options(file):
+    """Their options exist, and so do the files that they name in this repository."""
+    from raysel.cli import app
+
+    blocks = re.findall(r"^```sh\n(.*?)^```$", file.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("raysel ")]
+    elsewhere = [each for each in commands if file != FILE or tuple(each[:2]) in ELSEWHERE]
+    assert elsewhere
+    for command in elsewhere:
+        app.parse_args(command[1:])
+        assert all((ROOT / word).exists() for word in command if word.startswith("cluster/"))
+
+
 def test_make_demo_runs_the_demo():
     asked = ["make", "--no-print-directory", "-n", "demo"]
     said = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -98,7 +115,7 @@ def test_the_commands_run(newcomer):
     assert raysel
     with one_machine(cpus=2) as address:
         there = {**os.environ, "RAY_ADDRESS": address}
-        for command in (each for each in COMMANDS if each[0] == "raysel"):
+        for command in (each for each in COMMANDS if each[0] == "raysel" and tuple(each[:2]) not in ELSEWHERE):
             begin = time.monotonic()
             ran = subprocess.run([raysel, *command[1:]], cwd=newcomer, env=there, capture_output=True, text=True)
             print(f"{time.monotonic() - begin:.1f} s: {shlex.join(command)}")  # pytest shows it if the time is over
