@@ -50,6 +50,7 @@ def assert_same(made: Path, indexed: Ended, home: Path) -> None:
     assert raysel.open(str(made)).neurons.equals(raysel.open(str(home / "index")).neurons)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_tried_again_and_resumes(head: str, home: Path, indexed: Ended, tmp_path: Path):
     died = tmp_path / "died"
     file = described(tmp_path / "code", home / "images", tmp_path / "index", "mortal:tiny")
@@ -90,6 +91,7 @@ def test_a_defect_has_its_own_exit_status(head: str, home: Path, tmp_path: Path)
     assert ended.status == 1, ended.err
     assert ended.err.count("is submitted") == 2
     assert ended.err.count("defective\n") == 2
+    assert re.search(r"^raysel submit: .* died \(Job entrypoint command failed .* 1\): trying again$", ended.err, re.M)
     assert ended.out.endswith("-2: failed, exit status 1\n")
 
 
@@ -124,6 +126,7 @@ def test_nobody_waits_for_a_detached_job(head: str, home: Path, indexed: Ended, 
     assert_same(tmp_path / "index", indexed, home)
 
 
+@pytest.mark.slow
 def test_token_authentication(home: Path, indexed: Ended, tmp_path: Path):
     """A head that asks for a token: without it, with another, and with the right one."""
     file = described(tmp_path / "code", home / "images", tmp_path / "index")
