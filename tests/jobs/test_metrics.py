@@ -23,7 +23,7 @@ import ray
 from raysel.neurons import Candidates
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.scan.call_result import CallResult
-from raysel.pipeline.scan.scan_metrics import ScanMetrics
+from raysel.pipeline.operations.scan_metrics import ScanMetrics
 
 ray.init(sys.argv[1], log_to_driver=False)
 stage, metrics = Stage("scan", "images", 9), ScanMetrics("abc", np.full(9, 1000))

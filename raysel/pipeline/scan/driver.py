@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.pipeline.context import Run
+from raysel.pipeline.operations.scan_metrics import ScanMetrics
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import cutoff_keeper
 from raysel.pipeline.scan.layout import ScanLayout
-from raysel.pipeline.scan.scan_metrics import ScanMetrics
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.pipeline.scan.stream import call_results
 

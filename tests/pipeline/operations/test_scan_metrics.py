@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from raysel.neurons import Candidates
+from raysel.pipeline.operations import scan_metrics
 from raysel.pipeline.progress import Stage
-from raysel.pipeline.scan import scan_metrics
 from raysel.pipeline.scan.call_result import CallResult
 from tests.pipeline.conftest import Clock
 
