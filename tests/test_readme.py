@@ -43,6 +43,8 @@ ELSEWHERE = {
     ("make", "test"): "this is it",
     ("ray", "job"): "tests/jobs submits the job to a head of its own",
     ("raysel", "serve"): "it ends with Ctrl-C only; tests/explorer serves",
+    ("raysel", "submit"): "tests/jobs, too",
+    ("raysel", "doctor"): "tests/jobs, too",
 }
 
 
@@ -87,6 +89,21 @@ def test_every_command_is_run_somewhere():
     assert {command[0] for command in COMMANDS} == {"make", "raysel", "ray"}
     for command in COMMANDS:
         assert command[0] == "raysel" or tuple(command[:2]) in ELSEWHERE
+
+
+@pytest.mark.parametrize("file", [FILE, ROOT / "cluster" / "README.md"], ids=["README", "cluster"])
+def test_commands_that_run_elsewhere_have_these_options(file):
+    """Their options exist, and so do the files that they name in this repository."""
+    from raysel.cli import app
+
+    blocks = re.findall(r"^```sh\n(.*?)^```$", file.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("raysel ")]
+    elsewhere = [each for each in commands if file != FILE or tuple(each[:2]) in ELSEWHERE]
+    assert elsewhere
+    for command in elsewhere:
+        app.parse_args(command[1:])
+        assert all((ROOT / word).exists() for word in command if word.startswith("cluster/"))
 
 
 def test_make_demo_runs_the_demo():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from raysel.cli.arguments import AsJson, IndexPlace
 
 if TYPE_CHECKING:
     from raysel.pipeline.operations.status import RunStatus
+    from raysel.store import LockSeen
 
 
 def status(index: IndexPlace, /, *, as_json: AsJson = False) -> None:
@@ -24,47 +26,41 @@ def status(index: IndexPlace, /, *, as_json: AsJson = False) -> None:
 
 
 def _facts(found: RunStatus) -> dict[str, Any]:
-    """The status as JSON: ``seconds_left`` and the other numbers are null where nothing is known."""
-    holder = found.lock.holder if found.lock else None
-    doing = (holder and holder.doing) or {}
-    done, total, saved = doing.get("done"), doing.get("total"), found.scans[0] if found.scans else None
-    if saved and not doing and found.state == "stopped":
-        doing = {"stage": "scan" if saved.done < saved.images else "derive", "unit": "images"}
-        done, total = saved.done, saved.images
-    rate = doing.get("rate") if found.state == "running" else None
-    published = found.published
+    """The status as JSON, with null where nothing is known."""
+    doing, published, left = found.doing, found.published, found.seconds_left
     return {
         "index": found.index,
         "state": found.state,
-        "stage": doing.get("stage"),
-        "unit": doing.get("unit"),
-        "done": done,
-        "total": total,
-        "coverage": round(done / total, 6) if done is not None and total else None,
-        "rate": rate,
-        "seconds_left": round((total - done) / rate, 1) if rate and total and done is not None else None,
-        "lock": found.lock
-        and {
-            "alive": found.lock.alive,
-            **({"host": holder.host, "pid": holder.pid, "since": holder.since} if holder else {}),
-        },
-        "saved_scans": [
-            {"fingerprint": scan.fingerprint, "done": scan.done, "images": scan.images, "saved": str(scan.saved)}
-            for scan in found.scans
-        ],
+        "stage": doing and doing.stage,
+        "unit": doing and doing.unit,
+        "done": doing and doing.done,
+        "total": doing and doing.total,
+        "coverage": round(doing.done / doing.total, 6) if doing and doing.total else None,
+        "rate": doing.rate if doing and found.state == "running" else None,
+        "seconds_left": None if left is None else round(left, 1),
+        "lock": found.lock and _lock(found.lock),
+        "saved_scans": [{**asdict(scan), "saved": scan.saved.isoformat()} for scan in found.scans],
         "saved_chunks": found.chunks,
         "published": published
         and {
-            "created": str(published.created),
+            "created": published.created.isoformat(),
             "fingerprint": published.index_fingerprint,
             **published.counts.model_dump(),
         },
     }
 
 
+def _lock(seen: LockSeen) -> dict[str, Any]:
+    holder = seen.holder
+    who = {"host": holder.host, "pid": holder.pid, "since": holder.since} if holder else {}
+    return {"alive": seen.alive, **who}
+
+
 def _lines(facts: dict[str, Any]) -> dict[str, str]:
-    advice = "; the same command resumes it" if facts["state"] == "stopped" else ""
-    lines = {"index": facts["index"], "state": facts["state"] + advice}
+    """Heading -> text."""
+    lines = {"index": facts["index"], "state": facts["state"]}
+    if facts["state"] == "stopped":
+        lines["state"] += "; the same command resumes it"
     if facts["stage"]:
         of_total = f" of {facts['total']:,}" if facts["total"] else ""
         share = f" ({facts['coverage']:.1%})" if facts["coverage"] is not None else ""
@@ -75,9 +71,9 @@ def _lines(facts: dict[str, Any]) -> dict[str, str]:
     if lock := facts["lock"]:
         owner = f"process {lock['pid']} on {lock['host']}, since {lock['since']}" if "pid" in lock else "unreadable"
         lines["lock"] = f"{owner} ({'alive' if lock['alive'] else 'no sign of life'})"
-    for scan in facts["saved_scans"]:
+    if facts["saved_scans"]:
+        scan = facts["saved_scans"][0]
         lines["saved"] = f"scan of {scan['done']:,} of {scan['images']:,} images at {scan['saved']}"
-        break
     if facts["saved_chunks"]:
         lines["derived"] = f"{facts['saved_chunks']:,} chunks"
     if published := facts["published"]:

@@ -38,7 +38,7 @@ def submit(
     from raysel.pipeline.operations.run_job import check_for_cluster, index_job
 
     run = run_config({}, config)
-    check_for_cluster(run)
+    check_for_cluster(run, working_dir)
     server = JobServer(address)
     with index_job(config, working_dir, as_json) as job:
         if detach:

@@ -7,7 +7,7 @@ The folder of an index:
 - ``plan.arrows`` holds the images list of the source: a later run uses it if the source has not changed, and lists
   nothing.
 - ``runs/<fingerprint>/`` holds the progress of unfinished runs. A run removes its own at publication.
-- ``LOCK`` exists while a run is writing.
+- ``LOCK`` exists while a run is writing, and says what it is doing.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Head:
     """``http://127.0.0.1:PORT``."""
     address: str
     """``127.0.0.1:PORT``, for drivers."""
-    mark: str
-    """RAYSEL_TEST of all its processes."""
+    metrics: str
+    """Where Prometheus reads."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,8 @@ def running_head(home: Path, *options: str, **environ: str) -> Iterator[Head]:
     dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
     try:
         _wait_for(f"{dashboard}/api/version", started, Path(folder, "said"))
-        yield Head(dashboard, f"127.0.0.1:{ports['port']}", folder)
+        metrics = f"http://127.0.0.1:{ports['metrics-export-port']}/metrics"
+        yield Head(dashboard, f"127.0.0.1:{ports['port']}", metrics)
     finally:
         _end(started, folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import pytest
 
 import raysel
 from tests.jobs.conftest import running_head
+from tests.object_store import BUCKET, SECRET, ObjectStore, uri_of
 from tests.typed import IMAGES, Ended
 from tests.typed import raysel as typed
 
@@ -35,7 +36,7 @@ Snapshots.save_if_due = save_if_due
 """A network whose first driver saves a snapshot in the midst of its scan and dies, as by kill -9."""
 
 
-def described(folder: Path, images: Path, out: Path, network: str = "tiny_network:tiny") -> Path:
+def described(folder: Path, images: Path, out: Path | str, network: str = "tiny_network:tiny") -> Path:
     """The file of a run, in a folder of its own."""
     folder.mkdir(exist_ok=True)
     lines = [f'out = "{out}"', "[network]", f'network = "{network}"', "[source]", f'images = "{images}"']
@@ -44,15 +45,19 @@ def described(folder: Path, images: Path, out: Path, network: str = "tiny_networ
     return file
 
 
-def assert_same(made: Path, indexed: Ended, home: Path) -> None:
+def assert_same(made: Path | str, indexed: Ended, home: Path) -> None:
     """The index is that of a local run."""
     assert indexed.status == 0, indexed.err
     assert raysel.open(str(made)).neurons.equals(raysel.open(str(home / "index")).neurons)
 
 
-def test_a_killed_driver_is_tried_again_and_resumes(head: str, home: Path, indexed: Ended, tmp_path: Path):
-    died = tmp_path / "died"
-    file = described(tmp_path / "code", home / "images", tmp_path / "index", "mortal:tiny")
+@pytest.mark.slow
+def test_a_killed_driver_is_tried_again_and_resumes(
+    head: str, home: Path, indexed: Ended, object_store: ObjectStore, tmp_path: Path
+):
+    """Into a bucket, whose key is in the file of the run and nowhere else."""
+    died, place = tmp_path / "died", uri_of("submitted", object_store.endpoint)
+    file = described(tmp_path / "code", home / "images", place, "mortal:tiny")
     (tmp_path / "code" / "mortal.py").write_text(_MORTAL.format(died=str(died)))
     ended = typed(
         tmp_path,
@@ -62,14 +67,18 @@ def test_a_killed_driver_is_tried_again_and_resumes(head: str, home: Path, index
     assert ended.status == 0, ended.err
     summary = json.loads(ended.out)
     assert (summary["status"], summary["exit_status"], summary["attempts"]) == ("SUCCEEDED", 0, 2)
-    assert summary["outcome"]["index"] == str(tmp_path / "index")
+    assert summary["outcome"]["index"] == f"s3://{BUCKET}/submitted"
     first, second = re.findall(r"job (raysel-\w+-\d) is submitted", ended.err)
     assert (first[:-1], first[-1], second[-1], second) == (second[:-1], "1", "2", summary["job"])
     done = int(died.read_text())
     assert 0 < done < IMAGES
     # The torn image of this folder is in quarantine, and is done, too.
     assert f"scan: resuming: {done} of " in ended.err
-    assert_same(tmp_path / "index", indexed, home)
+    assert SECRET not in ended.err + ended.out
+    assert_same(place, indexed, home)
+    status = json.loads(typed(tmp_path, "status", place, "--json").out)
+    assert (status["state"], status["lock"], status["saved_scans"]) == ("published", None, [])
+    assert status["published"]["images"] == summary["outcome"]["images"]
 
 
 def test_a_refused_run_is_not_tried_again(head: str, home: Path, tmp_path: Path):
@@ -90,6 +99,7 @@ def test_a_defect_has_its_own_exit_status(head: str, home: Path, tmp_path: Path)
     assert ended.status == 1, ended.err
     assert ended.err.count("is submitted") == 2
     assert ended.err.count("defective\n") == 2
+    assert re.search(r"^raysel submit: .* died \(Job entrypoint command failed .* 1\): trying again$", ended.err, re.M)
     assert ended.out.endswith("-2: failed, exit status 1\n")
 
 
@@ -124,6 +134,7 @@ def test_nobody_waits_for_a_detached_job(head: str, home: Path, indexed: Ended, 
     assert_same(tmp_path / "index", indexed, home)
 
 
+@pytest.mark.slow
 def test_token_authentication(home: Path, indexed: Ended, tmp_path: Path):
     """A head that asks for a token: without it, with another, and with the right one."""
     file = described(tmp_path / "code", home / "images", tmp_path / "index")

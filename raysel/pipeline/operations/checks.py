@@ -53,7 +53,7 @@ def checks_of(node: Node, facts: MachineFacts, reference: MachineFacts) -> Itera
         "/dev/shm": _shm(node, facts),
         **({"object store": _object_store(node)} if node.object_store else {}),
         "disk": _disk(facts.disk),
-        **({"PATH": _path(facts)} if node.head or not node.object_store else {}),
+        **({"PATH": _path(facts)} if node.head else {}),
         **({"storage": _storage(facts)} if facts.storage else {}),
     }.items():
         yield Check(node.name, name, ok, detail)

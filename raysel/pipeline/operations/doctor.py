@@ -19,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError, first_line
-from raysel.files import Folder
+from raysel.files import Folder, absolute_uri
 from raysel.pipeline.cluster import connected
 from raysel.pipeline.operations.checks import Check, Node, auth_check, checks_of, clock_check
 from raysel.pipeline.operations.job_following import ClusterJob, follow
@@ -42,7 +42,7 @@ def examine(address: str | None, out: str | None) -> list[Check]:
     Raises:
         RayselError: no cluster answers at the address, or the job died.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
+    address, out = address or os.environ.get("RAY_ADDRESS"), out and absolute_uri(out)
     if address and address.startswith(("http://", "https://")):
         return _by_job(address, out)
     if address is None:

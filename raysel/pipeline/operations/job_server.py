@@ -21,6 +21,9 @@ _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 """Ray's loggers that report every upload."""
 
+_LOGS_FOLLOW = ", last available logs"
+"""Ray's description of a failure ends with up to 20,000 characters of the log."""
+
 
 class UnreachableError(RayselError):
     """The job server does not answer now."""
@@ -39,7 +42,7 @@ class JobState:
     exit_status: int | None
     """Of the job's own command; negative for a signal. None if the job runs, was stopped, or died with its machine."""
     message: str
-    """Ray's description, on one line."""
+    """Ray's description, on one line, without the log."""
 
     @property
     def ended(self) -> bool:
@@ -100,7 +103,8 @@ class JobServer:
         """
         with self._reporting():
             info = self._client.get_job_info(name)
-        return JobState(str(info.status.value), info.driver_exit_code, " ".join((info.message or "").split()))
+        message = (info.message or "").partition(_LOGS_FOLLOW)[0].strip().partition("\n")[0]
+        return JobState(str(info.status.value), info.driver_exit_code, message)
 
     def log(self, name: str) -> str:
         """What a job has printed until now. Errors as for `state`."""

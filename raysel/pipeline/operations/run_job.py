@@ -13,17 +13,22 @@ from pathlib import Path
 
 from raysel.config import RunConfig
 from raysel.errors import RayselError
+from raysel.marks import map_paths
 from raysel.pipeline.operations.job_following import ClusterJob
 
 _CONFIG_NAME = "run.toml"
 
 
-def check_for_cluster(config: RunConfig) -> None:
+def check_for_cluster(config: RunConfig, working_dir: Path | None = None) -> None:
     """Fail if a run cannot be a job.
 
+    Args:
+        config: of the run.
+        working_dir: see `index_job`.
+
     Raises:
-        RayselError: it lacks a network, images or a place for the index, or would write the index into the job's copy
-            of the working directory, which Ray deletes.
+        RayselError: it lacks a network, images or a place for the index; it would write the index into the job's copy
+            of the working directory, which Ray deletes; or it names a file that only this machine has.
     """
     config.check()
     needed = {"network.network": config.network.network, "source.images": config.source.images, "out": config.out}
@@ -34,6 +39,14 @@ def check_for_cluster(config: RunConfig) -> None:
             f"out is {config.out!r}, but a job runs in a temporary folder: set a URI such as s3://bucket/index, or an "
             "absolute path that all machines share"
         )
+
+    def check(path: str) -> str:
+        relative = "://" not in path and not os.path.isabs(path)
+        if relative and os.path.exists(path) and not (working_dir and (working_dir / path).exists()):
+            raise RayselError(f"{path!r} is on this machine only: set a URI, or move it into the --working-dir")
+        return path
+
+    map_paths(config, check)
 
 
 @contextmanager

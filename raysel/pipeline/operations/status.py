@@ -11,6 +11,7 @@ from raysel.pipeline.scan.state import saved_coverage
 from raysel.store import (
     RUNS_PREFIX,
     SNAPSHOT_NAME,
+    Doing,
     Lease,
     LockSeen,
     Manifest,
@@ -52,6 +53,24 @@ class RunStatus:
         if self.lock and self.lock.alive:
             return "running"
         return "stopped" if self.lock or self.scans or self.chunks else "published"
+
+    @property
+    def doing(self) -> Doing | None:
+        """What the run is doing, or did last: as its lock says, else as far as its newest snapshot is."""
+        holder = self.lock.holder if self.lock else None
+        if holder and holder.doing:
+            return Doing(**holder.doing)
+        if self.state == "stopped" and self.scans:
+            return Doing("scan", "images", self.scans[0].done, self.scans[0].images, 0.0)
+        return None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the stage that is running, at its rate until now; None if that is not known."""
+        doing = self.doing
+        if self.state != "running" or doing is None or doing.total is None or doing.rate <= 0:
+            return None
+        return (doing.total - doing.done) / doing.rate
 
 
 def run_status(index: str, lease: Lease | None = None) -> RunStatus:

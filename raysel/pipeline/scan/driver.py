@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.pipeline.context import Run
+from raysel.pipeline.operations.scan_metrics import ScanMetrics
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
 from raysel.pipeline.scan.bad_images import check_bad_images
@@ -29,6 +30,7 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
     """
     with run.reporter.stage("scan", "images", len(run.images.images)) as stage:
         stage.resume_at(state.done)
+        metrics = ScanMetrics(run.fingerprints.scan, run.images.images["length"].to_numpy())
         with cutoff_keeper() as cutoffs, as_raysel_error_from_worker():
             cutoffs.put.remote(state.done, state.rankings().cutoffs)
             for result in _results(run, layout, state, cutoffs):
@@ -37,6 +39,8 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
                 check_bad_images(state, run.images, run.config.source.max_bad)
                 snapshots.save_if_due(state)
                 stage.advance(state.done - stage.done)
+                metrics.take(result)
+                metrics.show(stage)
         missing = state.missing()
         if len(missing):
             # A reader that lost images may also have confused others: the next run starts from nothing.

@@ -75,6 +75,15 @@ def test_what_is_wrong_is_the_only_line_that_says_so(check, node, facts, says):
     assert re.search(says, found[check]), found
 
 
+def test_a_machine_alone(tmp_path: Path, monkeypatch):
+    """No cluster is asked, so there is nothing to say about one."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    alone = examine(None, str(tmp_path / "out"))
+    assert [each.check for each in alone] == ["versions", "GPUs", "/dev/shm", "disk", "storage"]
+    assert [each for each in alone if not each.ok and each.check in ("versions", "storage")] == []
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_what_does_not_matter():
     assert not faults(WORKER, replace(GOOD, path_prefix="")), "jobs run on the head only"
     assert not faults(WORKER, replace(GOOD, python="3.11.9"))

@@ -122,6 +122,21 @@ def test_a_run_that_would_be_lost_is_refused():
         check_for_cluster(with_changes(RunConfig(), {**whole, "network": {}}))
 
 
+def test_files_of_this_machine_must_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    for name in ("weights.safetensors", "code/labels.csv"):
+        (tmp_path / name).write_text("")
+    whole = {"out": "/shared/index", "network": {"network": "a:b"}, "source": {"images": "s3://bucket/images"}}
+    config = with_changes(RunConfig(), whole)
+    check_for_cluster(with_changes(config, {"network": {"weights": "random"}}))
+    check_for_cluster(with_changes(config, {"network": {"weights": str(tmp_path / "weights.safetensors")}}))
+    check_for_cluster(with_changes(config, {"source": {"labels": "labels.csv"}}), Path("code"))
+    for working_dir in (None, Path("code")):
+        with pytest.raises(RayselError, match=r"'weights.safetensors' is on this machine only"):
+            check_for_cluster(with_changes(config, {"network": {"weights": "weights.safetensors"}}), working_dir)
+
+
 def test_what_travels_with_a_job(tmp_path: Path):
     code = tmp_path / "code"
     (code / "runs").mkdir(parents=True)
