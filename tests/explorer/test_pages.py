@@ -43,13 +43,13 @@ def test_names_of_indexes_that_are_alike(made, other):
     assert names == ["made", "b", "made-2"]
 
 
-def test_below_a_path_of_another_server(made):
-    client = TestClient(create_app([made.folder.path]), "http://localhost", root_path="/explore")
-    page = client.get("/explore/i/made/gallery").text
-    links = re.findall(r'(?:src|href|action|hx-get)="([^"#]+)"', page)
+def test_below_a_path_of_another_server(other):
+    client = TestClient(create_app([other.folder.path]), "http://localhost", root_path="/explore")
+    page = client.get("/explore/i/other/gallery").text
+    links = set(re.findall(r'(?:src|href|action|hx-get)="([^"#]+)"', page))
     assert links
-    assert all(link.startswith("/explore/") for link in links)
-    for link in {link for link in links if "%25" not in link}:  # which this client decodes twice
+    for link in links:
+        assert link.startswith("/explore/")
         assert client.get(html.unescape(link)).status_code == 200, link
     assert client.get("/explore/api/nothing").json()["detail"]
 
