@@ -156,6 +156,7 @@ def test_how_words_were_understood(index: SearchableIndex, words: str, line: str
         ("chihuaha", "'chihuaha' is not a color, class, concept or layer of this index; did you mean chihuahua"),
         ("red retreiver", "'retreiver' is not a color, class, concept or layer of this index; did you mean retriever"),
         ("mushroom", "no image of this index shows 'mushroom': no class is below this concept"),
+        ("red " * 33, "33 words are too many: give at most 32"),
         ("in the", "'in the' asks for nothing: write a color, a class, a concept or a layer"),
     ],
 )

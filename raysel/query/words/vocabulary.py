@@ -16,6 +16,8 @@ from raysel.query.kept import kept
 from raysel.selectivity.color_naming import NAMES
 from raysel.store import Index
 
+MAX_WORDS = 32
+"""Words of a question: each takes a pass over all neurons."""
 _SPELLINGS = {"grey": "gray"}
 FILLERS = frozenset(
     ["a", "an", "and", "are", "by", "in", "is", "layer", "layers", "neuron", "neurons", "of", "on", "the", "to", "with"]
@@ -62,9 +64,11 @@ class Vocabulary:
         """Each word or phrase of a text with all its meanings. The longest phrase counts: ``red fox`` is one, if known.
 
         Raises:
-            RayselError: a word is unknown; the message names similar ones.
+            RayselError: a word is unknown, and the message names similar ones; or there are more than `MAX_WORDS`.
         """
         found, words = [], text.split()
+        if len(words) > MAX_WORDS:
+            raise RayselError(f"{len(words)} words are too many: give at most {MAX_WORDS}")
         while words:
             length, meanings = next(self._known(words), (0, ()))
             if meanings:
