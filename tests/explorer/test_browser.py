@@ -279,9 +279,7 @@ def test_the_static_site_is_the_same(visit, site, client):
     page.wait_for_url(re.compile("where="))
     question = {"q": "red", "where": "color_selectivity > 0.5 and class_selectivity <= 0.4", "limit": 1000}
     expected = client.get("/api/i/made/neurons", params=question).json()
-    page.wait_for_function(
-        "count => document.querySelector('.total').textContent.startsWith(count)", arg=f"{expected['total']} "
-    )
+    wait_for_total(page, expected["total"])
     page.locator("#tiles .tile a").first.click()
     page.wait_for_url("**/neuron/*.html")
     page.locator(".crops svg").first.wait_for()
@@ -295,8 +293,9 @@ def test_the_static_site_is_the_same(visit, site, client):
     page.locator("canvas[data-ready]").wait_for()
 
 
-def total_of_text(page) -> int:
-    return int(page.locator(".total").text_content().split()[0].replace(",", ""))
+def wait_for_total(page, count: int) -> None:
+    """Until the browser has answered: the page comes with the answer to no question."""
+    page.wait_for_function("said => document.querySelector('.total').textContent.startsWith(said)", arg=f"{count:,} ")
 
 
 def test_the_static_site_handles_names_like_paths(visit, site):
