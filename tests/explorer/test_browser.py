@@ -267,8 +267,7 @@ def test_the_static_site_is_the_same(visit, site, client):
     page = visit(base=site).open("/index.html")
     page.get_by_role("heading", name="stem").get_by_role("link").click()
     page.wait_for_url("**/gallery.html?layer=stem")
-    page.locator("#tiles .tile").nth(30).wait_for()
-    assert total_of_text(page) == 70
+    wait_for_total(page, 70)
     page.get_by_label("Words").fill("red")
     page.get_by_label("Layer").fill("")
     page.get_by_role("button", name="Find", exact=True).click()
