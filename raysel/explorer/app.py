@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -76,7 +77,8 @@ def _read_ahead(served: Served) -> None:
     """Read what every page needs, before the first visitor asks for it."""
     network_view(served.index)
     choices(served.index)
-    find(served.index, Question(limit=1))
+    with suppress(RayselError):  # an index without color names does not know the word
+        find(served.index, Question(words="gray", where="channel >= 0", limit=1))
     for template in environment().list_templates():
         environment().get_template(template)
 

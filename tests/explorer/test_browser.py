@@ -267,8 +267,7 @@ def test_the_static_site_is_the_same(visit, site, client):
     page = visit(base=site).open("/index.html")
     page.get_by_role("heading", name="stem").get_by_role("link").click()
     page.wait_for_url("**/gallery.html?layer=stem")
-    page.locator("#tiles .tile").nth(30).wait_for()
-    assert total_of_text(page) == 70
+    wait_for_total(page, 70)
     page.get_by_label("Words").fill("red")
     page.get_by_label("Layer").fill("")
     page.get_by_role("button", name="Find", exact=True).click()
@@ -279,9 +278,7 @@ def test_the_static_site_is_the_same(visit, site, client):
     page.wait_for_url(re.compile("where="))
     question = {"q": "red", "where": "color_selectivity > 0.5 and class_selectivity <= 0.4", "limit": 1000}
     expected = client.get("/api/i/made/neurons", params=question).json()
-    page.wait_for_function(
-        "count => document.querySelector('.total').textContent.startsWith(count)", arg=f"{expected['total']} "
-    )
+    wait_for_total(page, expected["total"])
     page.locator("#tiles .tile a").first.click()
     page.wait_for_url("**/neuron/*.html")
     page.locator(".crops svg").first.wait_for()
@@ -295,8 +292,9 @@ def test_the_static_site_is_the_same(visit, site, client):
     page.locator("canvas[data-ready]").wait_for()
 
 
-def total_of_text(page) -> int:
-    return int(page.locator(".total").text_content().split()[0].replace(",", ""))
+def wait_for_total(page, count: int) -> None:
+    """Until the browser has answered: the page comes with the answer to no question."""
+    page.wait_for_function("said => document.querySelector('.total').textContent.startsWith(said)", arg=f"{count:,} ")
 
 
 def test_the_static_site_handles_names_like_paths(visit, site):
