@@ -76,7 +76,7 @@ def watch(
         raise RayselError(f"{config} does not say what to index: {' and '.join(missing)} missing")
     run.check()
     from raysel.checkpoints.checkpoint import step_pattern as parsed
-    from raysel.checkpoints.finding import checkpoints_at, checkpoints_listed_by
+    from raysel.checkpoints.discovery import checkpoints_at, checkpoints_listed_by
     from raysel.checkpoints.watching import Watch, look
     from raysel.pipeline.progress import Reporter
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from raysel.checkpoints.finding import checkpoints_at
+from raysel.checkpoints.discovery import checkpoints_at
 from raysel.checkpoints.watching import Watch, WatchPass, look
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, ScanConfig, SourceConfig
 from raysel.pipeline.progress import Reporter

@@ -13,7 +13,7 @@ import torch
 
 from raysel.checkpoints import watching
 from raysel.checkpoints.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts, pause_after
-from raysel.checkpoints.finding import checkpoints_at
+from raysel.checkpoints.discovery import checkpoints_at
 from raysel.checkpoints.watching import Watch, WatchPass, look
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, SourceConfig
 from raysel.errors import RayselError

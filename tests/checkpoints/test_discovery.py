@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raysel.checkpoints.checkpoint import name_of, step_of, step_pattern
-from raysel.checkpoints.finding import checkpoints_at, checkpoints_listed_by
+from raysel.checkpoints.discovery import checkpoints_at, checkpoints_listed_by
 from raysel.errors import RayselError
 from raysel.files import Folder
 
