@@ -63,10 +63,10 @@ def test_a_second_look_does_nothing(story: Story, monkeypatch: pytest.MonkeyPatc
 
 
 def test_each_index_is_the_one_made_alone(story: Story, trained: Trained, tmp_path: Path) -> None:
-    file = trained.folder / "checkpoints" / "checkpoint-32.pth.tar"
+    file = trained.folder / "checkpoints" / "checkpoint-20.pth.tar"
     config = trained.config()
     index(replace(config, out=str(tmp_path), network=replace(config.network, weights=str(file))), Reporter())
-    alone, watched = raysel.open(tmp_path), raysel.open(join_uri(story.bucket.indexes, step_folder(32)))
+    alone, watched = raysel.open(tmp_path), raysel.open(join_uri(story.bucket.indexes, step_folder(20)))
     assert watched.neurons.equals(alone.neurons)
     assert watched.rankings().equals(alone.rankings())
 
