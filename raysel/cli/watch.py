@@ -50,6 +50,7 @@ def watch(
     every: Annotated[Duration, Parameter(show_default="10m")] = 600.0,
     settle: Annotated[Duration, Parameter(show_default="10s")] = 10.0,
     keep: PositiveInt | None = None,
+    together: PositiveInt = 1,
     step_pattern: Annotated[str | None, Parameter(metavar="REGEX")] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -65,6 +66,7 @@ def watch(
         every: Time between two looks.
         settle: A checkpoint counts as complete if it does not change for this long.
         keep: Keep only the indexes of this many newest steps. By default all.
+        together: Scan up to this many waiting checkpoints in one pass over the images. Each index is the same as alone.
         step_pattern: Regular expression whose group is the step in a checkpoint's path, such as 'epoch(\\d+)'. By
             default step, epoch or the last number; else the step that is written in the checkpoint.
     """
@@ -87,7 +89,7 @@ def watch(
             return checkpoints_at(checkpoints, pattern)
         return checkpoints_listed_by(str(list_command), pattern)
 
-    watched = Watch(find, indexes, run, settle, keep)
+    watched = Watch(find, indexes, run, settle, keep, together)
     while True:
         reporter = Reporter()
         try:

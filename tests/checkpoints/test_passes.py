@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from raysel.checkpoints import watching
+from raysel.checkpoints import indexing, watching
 from raysel.checkpoints.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts, pause_after
 from raysel.checkpoints.discovery import checkpoints_at
 from raysel.checkpoints.watching import Watch, WatchPass, look
@@ -68,7 +68,7 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made = Home(tmp_path)
-    monkeypatch.setattr(watching, "index", made.index)
+    monkeypatch.setattr(indexing, "index", made.index)
     monkeypatch.setattr(watching, "connected", lambda _: nullcontext())
     return made
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import raysel
-from raysel.checkpoints import watching
+from raysel.checkpoints import indexing, watching
 from raysel.files import join_uri
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.run import index
@@ -52,7 +52,9 @@ def test_a_second_look_does_nothing(story: Story, monkeypatch: pytest.MonkeyPatc
         raise AssertionError("there is nothing to do")
 
     before, forwards = story.bucket.objects(), story.bucket.forwards()
-    for name in ("index", "connected", "read_content", "locked"):
+    for name in ("index", "read_content", "scan_together"):
+        monkeypatch.setattr(indexing, name, refuse)
+    for name in ("connected", "locked"):
         monkeypatch.setattr(watching, name, refuse)
     done = story.bucket.look(story.config)
     assert (done.checkpoints, done.attempts, done.failed, done.growing) == (len(STEPS) + 1, [], [], [])
@@ -61,10 +63,10 @@ def test_a_second_look_does_nothing(story: Story, monkeypatch: pytest.MonkeyPatc
 
 
 def test_each_index_is_the_one_made_alone(story: Story, trained: Trained, tmp_path: Path) -> None:
-    file = trained.folder / "checkpoints" / "checkpoint-32.pth.tar"
+    file = trained.folder / "checkpoints" / "checkpoint-20.pth.tar"
     config = trained.config()
     index(replace(config, out=str(tmp_path), network=replace(config.network, weights=str(file))), Reporter())
-    alone, watched = raysel.open(tmp_path), raysel.open(join_uri(story.bucket.indexes, step_folder(32)))
+    alone, watched = raysel.open(tmp_path), raysel.open(join_uri(story.bucket.indexes, step_folder(20)))
     assert watched.neurons.equals(alone.neurons)
     assert watched.rankings().equals(alone.rankings())
 

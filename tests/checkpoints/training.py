@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -25,8 +26,8 @@ _COLORS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (50, 70, 210), 
 def small(log: str | None = None) -> tuple[nn.Module, Preprocessing]:
     """Two convolutions of 8 and 12 neurons, and a classifier.
 
-    With `log`, a file, each forward pass in a worker is a line in it, and waits while a file of the same name with the
-    suffix ``.hold`` is there.
+    With `log`, a file, each forward pass in a worker is a line with the process id in it, and waits while a file of the
+    same name with the suffix ``.hold`` is there.
     """
     torch.manual_seed(11)
     network = nn.Sequential(
@@ -47,7 +48,7 @@ def small(log: str | None = None) -> tuple[nn.Module, Preprocessing]:
 def _note(log: Path) -> None:
     if in_worker():
         with log.open("a") as file:
-            file.write("forward\n")
+            file.write(f"{os.getpid()}\n")
         while log.with_suffix(".hold").exists():
             time.sleep(0.05)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from raysel.checkpoints import watching
+from raysel.errors import RayselError
 from tests.typed import raysel_here
 
 TOML = '[source]\nimages = "images"\n[network]\nnetwork = "some:network"\n'
@@ -72,7 +73,7 @@ def test_it_looks_again_and_again(folder: Path, monkeypatch: pytest.MonkeyPatch)
     def look(*_: object) -> watching.WatchPass:
         looks.append(len(looks))
         if len(looks) == 1:
-            raise watching.RayselError("the bucket is away")
+            raise RayselError("the bucket is away")
         if len(looks) == 3:
             raise KeyboardInterrupt
         return watching.WatchPass(5)

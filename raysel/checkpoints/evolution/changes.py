@@ -100,12 +100,14 @@ def _coded(layers: pa.Array) -> tuple[list[str], NDArray[np.intp]]:
     return coded.dictionary.to_pylist(), coded.indices.to_numpy()
 
 
+@lru_cache(maxsize=1)
 def _with_previous(series: Series) -> list[NDArray[np.float64]]:
     tops = _top_images(series)
     nothing = np.full(len(series.last.neurons), np.nan)
     return [nothing, *(_jaccard(series, *pair) for pair in pairwise(tops))]
 
 
+@lru_cache(maxsize=1)
 def _with_last(series: Series) -> list[NDArray[np.float64]]:
     tops = _top_images(series)
     return [_jaccard(series, top, tops[-1]) for top in tops]

@@ -47,17 +47,16 @@ def decode_images(batch: Batch, preprocessing: Preprocessing) -> Batch:
 
 @dataclass(frozen=True)
 class ActorSettings:
-    """What a scan actor needs. It loads the network itself: a model in Ray's object store can be lost."""
+    """What a scan actor needs. It loads the networks itself: a model in Ray's object store can be lost."""
 
-    network: NetworkConfig
-    weights_digest: str
-    """The weights with which the run began."""
+    networks: tuple[tuple[NetworkConfig, str], ...]
+    """Each with the digest of the weights with which its run began. All take the same pixels."""
     batch: int
     """Images in one forward."""
     device: str
     """``cpu`` or ``cuda``."""
     neurons: int
-    """Channels of all taps together."""
+    """Channels of all taps of all networks together."""
     cutoffs: Any
     """Ray's handle of the `CutoffKeeper`."""
 
@@ -99,22 +98,23 @@ def actor_network(config: NetworkConfig, weights_digest: str, device: str) -> Ne
 
 
 class ScanActor:
-    """Runs the network over images. Each call returns what it found in its own images, always as one row."""
+    """Runs networks over images. Each call returns what it found in its own images, always as one row."""
 
     def __init__(self, settings: ActorSettings) -> None:
-        # Loading the network takes seconds, in which the first cutoffs arrive.
+        # Loading a network takes seconds, in which the first cutoffs arrive.
         self._cutoffs = CutoffPoll(settings.cutoffs, settings.neurons)
-        self._network = actor_network(settings.network, settings.weights_digest, settings.device)
+        self._networks = [actor_network(config, digest, settings.device) for config, digest in settings.networks]
         self._batch = settings.batch
 
     def __call__(self, batch: Batch) -> pa.Table:
         """Find the candidates in a batch, which is decoded first unless decode tasks have done so."""
         if "bytes" in batch:
-            batch = decode_images(batch, self._network.preprocessing)
+            batch = decode_images(batch, self._networks[0].preprocessing)
         started = time.perf_counter()
         good = batch["fault"] == ""
         ids = batch["id"][good]
-        activations, positions = extract_activations(self._network, batch["pixels"][good], self._batch)
+        found = [extract_activations(network, batch["pixels"][good], self._batch) for network in self._networks]
+        activations, positions = found[0] if len(found) == 1 else map(np.hstack, zip(*found, strict=True))
         candidates = select(activations, positions, ids, self._cutoffs.poll())
         return CallResult(
             covered=ids,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,16 @@ from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.pipeline.scan.stream import call_results
 
 
-def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots) -> None:
+def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots, beside: Sequence[Run] = ()) -> None:
     """Fold into `state` what the network's neurons do on every image that it lacks.
+
+    Args:
+        run: the run.
+        layout: of its actors.
+        state: with as many neurons as all networks together.
+        snapshots: where the state is saved.
+        beside: runs that differ in the weights of their networks only, and are scanned in the same pass. Their neurons
+            follow those of `run`.
 
     Raises:
         RayselError: images are neither covered nor in quarantine at the end, too many are bad, or what a worker raised.
@@ -33,7 +41,7 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
         metrics = ScanMetrics(run.fingerprints.scan, run.images.images["length"].to_numpy())
         with cutoff_keeper() as cutoffs, as_raysel_error_from_worker():
             cutoffs.put.remote(state.done, state.rankings().cutoffs)
-            for result in _results(run, layout, state, cutoffs):
+            for result in _results((run, *beside), layout, state, cutoffs):
                 if state.take(result):
                     cutoffs.put.remote(state.done, state.rankings().cutoffs)
                 check_bad_images(state, run.images, run.config.source.max_bad)
@@ -49,8 +57,9 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
         snapshots.put(state)
 
 
-def _results(run: Run, layout: ScanLayout, state: RunningState, cutoffs: Any) -> Iterator[CallResult]:
+def _results(runs: Sequence[Run], layout: ScanLayout, state: RunningState, cutoffs: Any) -> Iterator[CallResult]:
     """The results of all images that `state` lacks, from as many actors as the cluster has room for."""
+    run = runs[0]
     stream = ActorStream(
         run.source,
         run.images,
@@ -61,7 +70,7 @@ def _results(run: Run, layout: ScanLayout, state: RunningState, cutoffs: Any) ->
         run.cluster(),
         lambda line: run.reporter.say(f"scan: {line}"),
     )
-    return with_changing_pool(lambda now: call_results(run, now, state.missing(), cutoffs), stream)
+    return with_changing_pool(lambda now: call_results(runs, now, state.missing(), cutoffs), stream)
 
 
 def _lost(images: ImagesList, missing: NDArray[np.int64]) -> str:

@@ -137,6 +137,14 @@ class RunningState:
         rankings = Rankings(arrays["keys"], arrays["positions"])
         return cls(rankings, covered, quarantine, int(sent), int(lag), decode_s, forward_s)
 
+    def part(self, neurons: slice) -> RunningState:
+        """The state of some of the neurons, with their share of the counters."""
+        rankings = self.rankings()
+        share = len(rankings.keys[neurons]) / max(len(rankings.keys), 1)
+        own = rankings[neurons]
+        counters = round(self.candidates_sent * share), self.cutoff_lag, self.decode_s * share, self.forward_s * share
+        return RunningState(own, self.covered.copy(), dict(self.quarantine), *counters)
+
     @property
     def candidates_bound(self) -> float:
         """Candidates that a streaming top-N sends at least: ``C (depth (1 + ln(n / depth)) + s)``, at most ``C n``."""

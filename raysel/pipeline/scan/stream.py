@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,13 @@ from raysel.pipeline.scan.actor_stream import ASIDE_CPUS, ActorStream
 from raysel.pipeline.scan.call_result import CallResult, merge_rows, rows_per_merge
 
 
-def call_results(run: Run, stream: ActorStream, missing: NDArray[np.int64], cutoffs: Any) -> Iterator[CallResult]:
-    """What the network's neurons do on some images; in long scans each result is of several calls.
+def call_results(
+    runs: Sequence[Run], stream: ActorStream, missing: NDArray[np.int64], cutoffs: Any
+) -> Iterator[CallResult]:
+    """What the networks' neurons do on some images; in long scans each result is of several calls.
 
     Args:
-        run: the run.
+        runs: one, or several that differ in the weights of their networks only.
         stream: from the images to a pool of actors.
         missing: ids of the images, int64.
         cutoffs: Ray's handle of the `CutoffKeeper`.
@@ -30,10 +32,9 @@ def call_results(run: Run, stream: ActorStream, missing: NDArray[np.int64], cuto
         PoolSizeChanged: another number of actors fits the cluster now.
         RayselError: the actors did not start, or nothing moved, for longer than the configuration allows.
     """
-    config, neurons = run.config.scan, first_neurons(run.network.taps)[-1]
+    config, neurons = runs[0].config.scan, sum(first_neurons(run.network.taps)[-1] for run in runs)
     settings = ActorSettings(
-        with_absolute_paths(run.config.network),
-        run.network.weights_digest,
+        tuple((with_absolute_paths(run.config.network), run.network.weights_digest) for run in runs),
         stream.layout.batch,
         stream.layout.device,
         neurons,
