@@ -93,7 +93,7 @@ def _listed(line: str, pattern: re.Pattern[str] | None) -> Checkpoint:
     filesystem, path = filesystem_of(uri)
     with as_raysel_error(f"cannot reach {redact_uri(uri)}"):
         try:
-            version = "{}-{}".format(*stat(filesystem, path))
+            _, version = stat(filesystem, path)
         except FileNotFoundError:
             version = "missing"  # which reading it says in one line
     return Checkpoint(uri, name_of("/".join(parts)), version, int(step) if step else step_of("/".join(parts), pattern))

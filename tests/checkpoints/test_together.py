@@ -14,6 +14,7 @@ from raysel.checkpoints.watching import Watch, look
 from raysel.config import RunConfig
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.run import index
+from raysel.pipeline.scan.state import RunningState
 from raysel.pipeline.scan.together import scan_together
 from raysel.store import open_index
 from tests.checkpoints.training import draw_images
@@ -48,11 +49,22 @@ def decoded(log: Path) -> int:
     return sum(event == "decode" and pid in scanning for event, pid, *_ in events)
 
 
-def test_each_index_is_the_one_made_alone(checkpoints: list[Path], local_ray: None, tmp_path: Path) -> None:
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_each_index_is_the_one_made_alone(
+    checkpoints: list[Path], local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it is interrupted after the scan: the next call finds what was scanned."""
     alone = [index(run_of(tmp_path, path, f"alone-{path.stem}", "alone"), Reporter()) for path in checkpoints[:2]]
     configs = [run_of(tmp_path, path, path.stem, "log") for path in checkpoints]
-    assert scan_together(configs, Reporter()) == [config.out for config in configs[:2]]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunningState, "part", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            scan_together(configs, Reporter())
     of_scan = decoded(tmp_path / "log")
+    assert scan_together(configs, Reporter()) == [config.out for config in configs[:2]]
     assert 0 < of_scan == decoded(tmp_path / "alone") / 2
     for config, other in zip(configs, alone, strict=False):
         made = index(config, Reporter())

@@ -22,7 +22,7 @@ LAYERS = 6
 ROWS = 12
 """Neurons that are shown, about."""
 MOST_TILES = 9
-_LEFT = 1.25
+_LEFT = 1.6
 _GAP = 0.1
 
 
@@ -40,6 +40,8 @@ class FeatureStrips(Findings):
     """Column of the measure of classes."""
     tiles: tuple[tuple[Image.Image | None, ...], ...]
     """Neuron by neuron, its features at those checkpoints; None where it is dead."""
+    class_names: dict[str, str]
+    """Label -> readable name, where one is known."""
 
 
 def grown(series: Series, neurons: tuple[tuple[str, int], ...] = ()) -> tuple[tuple[str, int], ...]:
@@ -82,7 +84,7 @@ def collect(series: Series, neurons: tuple[tuple[str, int], ...] = ()) -> Featur
         "the numbers, and neurons.parquet those of all neurons."
     )
     labels = tuple(series.labels[place] for place in places)
-    return FeatureStrips(rows, caption, shown, places, labels, series.axis, measure, tiles)
+    return FeatureStrips(rows, caption, shown, places, labels, series.axis, measure, tiles, series.last.class_names)
 
 
 def _tile(series: Series, place: int, address: tuple[str, int]) -> Image.Image | None:
@@ -104,12 +106,13 @@ def draw(found: FeatureStrips) -> Figure:
         y = top + number * line
         board.text(f"{short(address[0], 20)}:{address[1]}", _LEFT - 0.12, y + tile / 2, 7, INK, ha="right", va="center")
         for column, (place, picture) in enumerate(zip(found.places, tiles, strict=True)):
-            _draw_tile(board, picture, rows[(*address, order[place])], found.measure, _LEFT + column * step, y, tile)
+            row = rows[(*address, order[place])]
+            _draw_tile(board, picture, row, found, _LEFT + column * step, y, tile)
     return board.figure
 
 
 def _draw_tile(
-    board: Board, picture: Image.Image | None, row: dict, measure: str, x: float, y: float, tile: float
+    board: Board, picture: Image.Image | None, row: dict, found: FeatureStrips, x: float, y: float, tile: float
 ) -> None:
     if picture is None:
         board.bar(x, y, tile, tile, PALE)
@@ -118,12 +121,12 @@ def _draw_tile(
     board.picture(picture, x, y, tile, tile)
     board.frame(x, y, tile, tile, RULE, 0.5)
     color = INK if row["hue"] is None else hue_color(float(np.radians(row["hue"])))
-    for place, (share, ink) in enumerate(((row["color_selectivity"], color), (row.get(measure), "#4b5563"))):
+    for place, (share, ink) in enumerate(((row["color_selectivity"], color), (row.get(found.measure), "#4b5563"))):
         top = y + tile + 0.035 + place * 0.06
         board.bar(x, top, tile, 0.04, PALE)
         board.bar(x, top, tile * min(max(share or 0.0, 0.0), 1.0), 0.04, ink)
     if row["label"] is not None:
-        board.text(one_line(row["label"], 16), x, y + tile + 0.17, 5.5, SOFT_INK)
+        board.text(one_line(found.class_names.get(row["label"], row["label"]), 18), x, y + tile + 0.17, 5.5, SOFT_INK)
 
 
 def strips(neurons: tuple[tuple[str, int], ...] = ()) -> Exhibit[Series, FeatureStrips]:

@@ -33,6 +33,8 @@ _LINES: dict[str, tuple[str, dict[str, Any]]] = {
 """Column -> what it is, and how it is drawn: lines that cover each other differ in width."""
 _OVERLAPS = {"overlap_previous": "with the checkpoint before", "overlap_last": "with the last checkpoint"}
 _MOST_TICKS = 9
+_TOPS = (0.1, 0.2, 0.5, 1.0)
+"""Upper ends of the axis of shares."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,16 @@ def shares(table: pa.Table, layer: str, column: str) -> NDArray[np.float64]:
 def draw_shares(found: LayerLines) -> Figure:
     columns = min(len(found.layers), 4)
     lines = _drawn(found.table)
+    drawn = [share for layer in found.layers for column in lines for share in shares(found.table, layer, column)]
+    top = next(each for each in _TOPS if each >= max(np.nan_to_num(drawn)))
     figure, axes = panels(len(found.layers), columns, 2.1 if len(found.layers) <= 12 else 1.6)
     for place, (panel, layer) in enumerate(zip(axes, found.layers, strict=True)):
         for column in lines:
             panel.plot(shares(found.table, layer, column), **_LINES[column][1], clip_on=False)
-        _frame(panel, found, place // columns == (len(found.layers) - 1) // columns, place % columns == 0)
+        _frame(panel, found, top, place // columns == (len(found.layers) - 1) // columns)
         panel.set_title(short(layer, 34), loc="left", fontweight="bold" if layer == ALL else "normal")
-        panel.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"] if place % columns == 0 else [""] * 3)
+        ticks = [0, top / 2, top]
+        panel.set_yticks(ticks, [f"{tick:.0%}" if place % columns == 0 else "" for tick in ticks])
     handles = [Line2D([], [], label=_LINES[column][0], **_LINES[column][1]) for column in lines]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=2.2)
     return figure
@@ -106,14 +111,14 @@ def draw_overlaps(found: LayerLines) -> Figure:
     figure, axes = panels(len(_OVERLAPS), 2, 3.0, legend=0.7 + 0.075 * max(len(short(layer)) for layer in layers))
     ramp = colormaps["viridis_r"]
     colors = [to_hex(ramp(0.12 + 0.88 * place / max(len(layers) - 1, 1))) for place in range(len(layers))]
-    for place, (panel, (column, title)) in enumerate(zip(axes, _OVERLAPS.items(), strict=True)):
+    for panel, (column, title) in zip(axes, _OVERLAPS.items(), strict=True):
         for layer, color in zip(layers, colors, strict=True):
             rows = found.table.filter(pc.equal(found.table["layer"], layer))
             line = rows[column].cast("float64").to_numpy(zero_copy_only=False).copy()
             if column == "overlap_last":
                 line[-1] = np.nan  # with itself
             panel.plot(line, color=color, marker="o", markersize=3, linewidth=1.4, clip_on=False)
-        _frame(panel, found, True, place == 0)
+        _frame(panel, found, 1.0, lowest=True)
         panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
         panel.set_title(f"Overlap of top images {title}", loc="left")
     shown = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), 16)).round().astype(int))
@@ -124,15 +129,15 @@ def draw_overlaps(found: LayerLines) -> Figure:
     return figure
 
 
-def _frame(panel: Axes, found: LayerLines, lowest: bool, leftmost: bool) -> None:
-    """Axes from 0 to 1 over the checkpoints."""
+def _frame(panel: Axes, found: LayerLines, top: float, lowest: bool) -> None:
+    """Axes from 0 to `top` over the checkpoints."""
     count = len(found.labels)
     ticks = np.unique(np.linspace(0, count - 1, min(count, _MOST_TICKS)).round().astype(int))
     names = [short(found.labels[tick], 12) for tick in ticks] if lowest else [""] * len(ticks)
     turned = sum(map(len, names)) > 40
     panel.set_xticks(ticks, names, rotation=45 if turned else 0, ha="right" if turned else "center")
     panel.set_xlim(-0.2, count - 0.8)
-    panel.set_ylim(0, 1.0)
+    panel.set_ylim(0, top)
     panel.grid(axis="y", color=PALE, linewidth=0.8)
     panel.set_axisbelow(True)
     if lowest:

@@ -57,9 +57,10 @@ def scan_together(configs: Sequence[RunConfig], reporter: Reporter) -> list[str]
         snapshots = Snapshots(first.folder, name, first.config.scan.snapshot_every_s, first.lock)
         count = len(first.images.images)
         state = snapshots.load() or RunningState.empty(ends[-1], first.config.scan.rank_depth, count)
-        layout = ScanLayout.of(first.config.scan, first.cluster())
-        reporter.say(f"scan: {count:,} images, {ends[-1]:,} neurons of {len(runs)} networks together")
-        scan(first, layout, state, snapshots, runs[1:])
+        if state.done < count:
+            layout = ScanLayout.of(first.config.scan, first.cluster())
+            reporter.say(f"scan: {count - state.done:,} images, {ends[-1]:,} neurons of {len(runs)} networks together")
+            scan(first, layout, state, snapshots, runs[1:])
         for run, (start, end) in zip(runs, pairwise(ends), strict=True):
             Snapshots(run.folder, run.fingerprints.scan, 0.0, run.lock).put(state.part(slice(start, end)))
         remove_progress(first.folder, name)
