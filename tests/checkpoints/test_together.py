@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from raysel.checkpoints.finding import checkpoints_at
 
 from raysel.checkpoints import indexing
+from raysel.checkpoints.discovery import checkpoints_at
 from raysel.checkpoints.watching import Watch, look
 from raysel.config import RunConfig
 from raysel.pipeline.progress import Reporter
