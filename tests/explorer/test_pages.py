@@ -36,6 +36,7 @@ def test_one_index_is_shown_at_once(made):
 def test_several_indexes_are_side_by_side(client):
     page = client.get("/").text
     assert 'href="/i/made/"' in page
+    assert "<kbd>/</kbd>" not in page  # there is nothing to search yet
     assert 'href="/i/other/"' in page
 
 
