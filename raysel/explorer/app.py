@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from fastapi import FastAPI, Request
@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from raysel.errors import RayselError
 from raysel.explorer.catalog import Catalog, Served, UnknownIndexError, named
-from raysel.explorer.guard import SafeHeaders, TokenGate
+from raysel.explorer.guard import HEADERS, HeadIsGet, SafeHeaders, TokenGate
 from raysel.explorer.links import ServerLinks
 from raysel.explorer.rendering import environment, render
 from raysel.explorer.routes.answers import BadQuestionError
@@ -64,7 +64,9 @@ def create_app(
     app.include_router(page_routes(catalog), include_in_schema=False)
     for kind in (HTTPException, RequestValidationError, RayselError):
         app.add_exception_handler(kind, _problem)
+    app.add_exception_handler(Exception, _failure)
     app.add_middleware(GZipMiddleware, minimum_size=_LEAST_GZIP, compresslevel=4)
+    app.add_middleware(HeadIsGet)
     if token is not None:
         app.add_middleware(TokenGate, token=token)
     if "*" not in hosts:
@@ -86,11 +88,20 @@ def _read_ahead(served: Served) -> None:
 def _problem(request: Request, error: Exception) -> Response:
     """The reason in one line: as JSON from the API, else as a page."""
     status, reason = _status(error)
+    return _answer(request, status, reason, getattr(error, "headers", None))
+
+
+def _failure(request: Request, _: Exception) -> Response:
+    """An error of raysel itself. This answer is made outside of the middleware, which adds headers to the others."""
+    return _answer(request, 500, "an error of raysel: the server's log has the details", HEADERS)
+
+
+def _answer(request: Request, status: int, reason: str, headers: Mapping[str, str] | None) -> Response:
     root = request.scope.get("root_path", "")
     if request.scope["path"].removeprefix(root).startswith("/api/"):
-        return JSONResponse({"detail": reason}, status)
+        return JSONResponse({"detail": reason}, status, headers)
     links = ServerLinks(root, "", "")
-    return HTMLResponse(render("problem", links, status=status, reason=reason), status)
+    return HTMLResponse(render("problem", links, status=status, reason=reason), status, headers)
 
 
 def _status(error: Exception) -> tuple[int, str]:

@@ -17,7 +17,7 @@ CONTENT_POLICY = (
     "form-action 'self'; base-uri 'none'"
 )
 """Content security policy of every page: everything comes from here, and no script or style is inside of a page."""
-_HEADERS = {
+HEADERS = {
     "content-security-policy": f"{CONTENT_POLICY}; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "cache-control": "private, no-cache",
@@ -25,6 +25,7 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+"""Of every answer, unless it has its own."""
 _COOKIE = "raysel-explorer"
 _ASK = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -49,11 +50,29 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                more = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
                 message["headers"] = [*message["headers"], *(each for each in more if each[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+class HeadIsGet:
+    """Answers HEAD as GET without its body: FastAPI's routes refuse it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self.app({**scope, "method": "GET"}, receive, without_body)
 
 
 class TokenGate:

@@ -6,6 +6,7 @@ import socket
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
+from urllib.parse import quote
 
 import uvicorn
 
@@ -49,7 +50,8 @@ class Server:
         self.open_to_all = token is None and host not in _LOOPBACK
         """Whether others than the users of this machine can read the indexes."""
         shown = "127.0.0.1" if host in _EVERYWHERE else _in_url(host)
-        self.url = f"http://{shown}:{self._socket.getsockname()[1]}/" + (f"?token={token}" if token else "")
+        query = f"?token={quote(token, safe='')}" if token else ""
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}/{query}"
         """Where a browser finds the explorer, with the token if there is one."""
         self._server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,10 @@ from raysel.store.table_writer import layer_file
 
 if TYPE_CHECKING:
     from raysel.store.index_reader import Index
+
+
+_ADDRESS = re.compile(r"(.+):(0|[1-9][0-9]{0,17})", re.DOTALL)
+"""A neuron has one address: digits are ASCII, without zeros before them."""
 
 
 class ClassShare(NamedTuple):
@@ -125,7 +130,7 @@ def neuron_address(text: str) -> tuple[str, int]:
     Raises:
         RayselError: the text has another form.
     """
-    layer, colon, channel = text.rpartition(":")
-    if not colon or not layer or not channel.isdecimal():
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
         raise RayselError(f"{text!r} is not a neuron: write LAYER:CHANNEL, such as features.3:12")
-    return layer, int(channel)
+    return match[1], int(match[2])

@@ -183,9 +183,11 @@ def test_a_brush_selects_and_its_link_keeps_it(visit, made):
     page.reload()
     page.locator("#tiles .tile").first.wait_for()
     assert set(shown(page)) == expected
+    drawn = set(page.locator("#tiles .address").evaluate_all("all => all.map(each => each.innerHTML)"))
     page.get_by_role("link", name="in the gallery").click()
     page.wait_for_url("**/gallery?where=*")
     assert total(page) == len(expected)
+    assert drawn == set(page.locator("#tiles .address").evaluate_all("all => all.map(each => each.innerHTML)"))
 
 
 def test_a_point_shows_its_neuron(visit, made):

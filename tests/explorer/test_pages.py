@@ -36,6 +36,7 @@ def test_one_index_is_shown_at_once(made):
 def test_several_indexes_are_side_by_side(client):
     page = client.get("/").text
     assert 'href="/i/made/"' in page
+    assert "<kbd>/</kbd>" not in page  # there is nothing to search yet
     assert 'href="/i/other/"' in page
 
 
@@ -152,7 +153,8 @@ def test_the_list_keeps_the_order_of_its_link(client):
     assert addresses(page) == ["features.10:8", "stem:2"]
     assert client.get("/i/made/list").status_code == 200
     assert client.get("/i/made/list", params={"neurons": "stem:999"}).status_code == 404
-    assert client.get("/i/made/list", params={"neurons": "stem"}).status_code == 400
+    for wrong in ("stem", "stem:2,stem:07", "stem:" + "9" * 5_000):
+        assert client.get("/i/made/list", params={"neurons": wrong}).status_code == 400
 
 
 def test_a_random_neuron_is_alive(client, made):
@@ -172,6 +174,24 @@ def test_the_comparison_counts_what_became_selective(client, made, other):
     assert f"{len(values[1])} neurons are in both" in page
     assert f"Became color-selective: {became}" in page
     assert f"No longer color-selective: {ceased}" in page
+
+
+def test_an_index_is_compared_with_one_of_the_same_layers(tmp_path, made, other):
+    strange = build(tmp_path / "strange", layers=(Layer("elsewhere", 3, 7, 2),))
+    app = create_app([made.folder.path, strange.folder.path, other.folder.path])
+    client = TestClient(app, "http://localhost")
+    assert "neurons are in both" in text_of(client.get("/compare?a=made").text)
+    refused = client.get("/compare?a=made&b=strange")
+    assert refused.status_code == 400
+    assert "no neuron is in both" in text_of(refused.text)
+    chosen = refused.text.partition('<select id="b"')[2].partition("</select>")[0]
+    assert re.findall(r"<option( selected)?>(\w+)", chosen) == [("", "made"), (" selected", "strange"), ("", "other")]
+    assert client.get("/compare?a=strange").status_code == 400
+
+
+def test_similar_by_something_unknown_is_refused(client):
+    assert client.get("/i/made/similar/stem:2?by=images").status_code == 200
+    assert client.get("/i/made/similar/stem:2?by=looks").status_code == 400
 
 
 def test_an_index_that_is_replaced_is_opened_again(tmp_path, monkeypatch):

@@ -108,6 +108,32 @@ def test_every_answer_has_the_headers(client, path):
     assert "server" not in headers
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/nothing", "/assets/explorer.js", "/i/made/feature/stem:2", "/api/indexes"])
+def test_head_answers_as_get_without_a_body(client, path):
+    head, get = client.head(path), client.get(path)
+    assert head.status_code == get.status_code
+    assert head.headers.get("content-length") == get.headers.get("content-length")
+    assert not head.content
+
+
+def test_what_would_change_something_is_refused(client):
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = client.request(method, "/i/made/")
+        assert answer.status_code == 405
+        assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/i/made/plane", "/api/indexes"])
+def test_an_error_of_raysel_has_the_headers_and_no_details(made, monkeypatch, path):
+    app = create_app([made.folder.path])
+    monkeypatch.setattr(app.state.catalog, "places", None)
+    answer = TestClient(app, "http://localhost", raise_server_exceptions=False).get(path)
+    assert answer.status_code == 500
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "NoneType" not in answer.text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_need_nothing_that_the_policy_refuses(client, path):
     page = client.get(path).text

@@ -8,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import parse_qs
 from urllib.request import urlopen
 
 import pytest
+from starlette.testclient import TestClient
 
+from raysel.explorer.app import create_app
+from raysel.explorer.server import Server
 from tests.typed import environment, raysel_here
 
 
@@ -52,6 +56,15 @@ def test_the_line_has_the_link_with_the_token(serve):
     with pytest.raises(HTTPError) as refused:
         urlopen(url.partition("?")[0], timeout=30)
     assert refused.value.code == 401
+
+
+def test_the_link_leads_in_whatever_the_token_is(made):
+    token = "a+b &c=d#e%2F"
+    server = Server([made.folder.path], port=0, token=token)
+    query = server.url.partition("?")[2]
+    assert parse_qs(query, strict_parsing=True) == {"token": [token]}
+    client = TestClient(create_app([made.folder.path], token=token), "http://localhost", follow_redirects=False)
+    assert client.get(f"/?{query}").status_code == 303
 
 
 def test_a_warning_if_everyone_can_read(serve):

@@ -153,6 +153,7 @@ def test_how_words_were_understood(index: SearchableIndex, words: str, line: str
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        ("red feature.*", "no layer 'feature.*' in this index; did you mean features.10"),
         ("chihuaha", "'chihuaha' is not a color, class, concept or layer of this index; did you mean chihuahua"),
         ("red retreiver", "'retreiver' is not a color, class, concept or layer of this index; did you mean retriever"),
         ("mushroom", "no image of this index shows 'mushroom': no class is below this concept"),

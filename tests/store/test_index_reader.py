@@ -181,7 +181,8 @@ def test_unknown_neurons(index: Index, layer: str, channel: int, line: str) -> N
 def test_addresses() -> None:
     assert neuron_address("features.3:12") == ("features.3", 12)
     assert neuron_address("a:b:0") == ("a:b", 0)
-    for text in ("features.3", "features.3:", ":3", "a:-1", "a:1.5", "a:x", "a:²", ""):
+    huge = "9" * 5_000
+    for text in ("features.3", "features.3:", ":3", "a:-1", "a:1.5", "a:x", "a:²", "a:٣", "a:07", f"a:{huge}", ""):
         with pytest.raises(RayselError, match="write LAYER:CHANNEL"):
             neuron_address(text)
 

@@ -4,6 +4,10 @@ import { column, figure, neurons, table } from './page.js';
 
 const COARSE = 48;
 
+/** A name that may be broken into lines where the server's tiles break it. */
+const breakable = (name) => name.split(/(?<=[._/-])(?=[^._/-])/)
+  .flatMap((part, place) => (place ? [document.createElement('wbr'), part] : [part]));
+
 /** A function from a neuron's row to its tile. */
 export const tileMaker = async () => {
   const known = await table();
@@ -26,7 +30,7 @@ export const tileMaker = async () => {
       find('.nf').src = all.feature(row);
       find('.nf').classList.toggle('coarse', size[row] < COARSE);
     }
-    find('.address').textContent = all.address(row);
+    find('.address').replaceChildren(...breakable(all.address(row)));
     const pick = find('.pick');
     pick.dataset.neuron = all.address(row);
     pick.setAttribute('aria-label', `${all.address(row)} in the list`);

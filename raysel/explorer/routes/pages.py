@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -14,7 +14,7 @@ from raysel.errors import RayselError
 from raysel.explorer.catalog import Catalog, Served
 from raysel.explorer.links import ServerLinks
 from raysel.explorer.rendering import render
-from raysel.explorer.routes.answers import answering, links_of, neuron_of
+from raysel.explorer.routes.answers import BadQuestionError, answering, links_of, neuron_of
 from raysel.explorer.source_pictures import ranked, source_picture
 from raysel.explorer.views.comparison_view import comparison_view
 from raysel.explorer.views.gallery_view import GalleryState, choices, results
@@ -22,12 +22,12 @@ from raysel.explorer.views.list_view import list_view
 from raysel.explorer.views.network_view import network_view
 from raysel.explorer.views.neuron_view import neuron_view
 from raysel.explorer.views.tiles import tiles
-from raysel.query import diff, similar
+from raysel.query import By, diff, similar
 
 _SIMILAR = 12
 Threshold = Annotated[float | None, Query(ge=0, le=1)]
 ClassThreshold = Annotated[float | None, Query(alias="class", ge=0, le=1)]
-_BY = ("images", "classes", "feature")
+_BY: tuple[str, ...] = get_args(By)
 
 
 def page_routes(catalog: Catalog) -> APIRouter:
@@ -37,6 +37,12 @@ def page_routes(catalog: Catalog) -> APIRouter:
     def shown(template: str, request: Request, served: Served, **more: Any) -> str:
         links = links_of(request, served)
         return render(template, links, indexes=list(catalog.places), **more)
+
+    def other_than(first: Served) -> Served | None:
+        """Another index, if possible of the same layers."""
+        others = [served for served in catalog.all() if served is not first]
+        alike = (served for served in others if not set(first.index.layers).isdisjoint(served.index.layers))
+        return next(alike, others[0] if others else None)
 
     def kept(request: Request, served: Served, make: Callable[[], str], *more: object) -> HTMLResponse:
         """A page that depends on its path, the index and `more` alone."""
@@ -62,18 +68,21 @@ def page_routes(catalog: Catalog) -> APIRouter:
         request: Request, a: str, b: str = "", color: Threshold = None, class_: ClassThreshold = None
     ) -> Response:
         first = catalog.get(a)
-        others = [name for name in catalog.places if name != a]
-        second = catalog.get(b) if b else catalog.get(others[0]) if others else None
+        second = catalog.get(b) if b else other_than(first)
         if second is None:
-            return HTMLResponse(shown("compare", request, first, first=first, second=None, view=None))
+            return HTMLResponse(shown("compare", request, first, first=first, second=None, view=None, problem=""))
 
         def compared() -> str:
             with answering(), first.heavy:
                 view = comparison_view(diff(first.index, second.index), color, class_)
-            more = {"first": first, "second": second, "view": view, "other_links": links_of(request, second)}
-            return shown("compare", request, first, **more)
+            more = {"view": view, "other_links": links_of(request, second), "problem": ""}
+            return shown("compare", request, first, first=first, second=second, **more)
 
-        return kept(request, first, compared, second.name, second.version, color, class_)
+        try:
+            return kept(request, first, compared, second.name, second.version, color, class_)
+        except BadQuestionError as error:  # two networks: the visitor chooses others
+            more = {"first": first, "second": second, "view": None, "problem": str(error)}
+            return HTMLResponse(shown("compare", request, first, **more), 400)
 
     @router.get("/i/{index}")
     def without_slash(index: str, request: Request) -> Response:
@@ -131,14 +140,14 @@ def page_routes(catalog: Catalog) -> APIRouter:
         )
 
     @router.get("/i/{index}/similar/{address:path}")
-    def similar_part(index: str, address: str, request: Request, by: str = _BY[0]) -> Response:
+    def similar_part(index: str, address: str, request: Request, by: By = "images") -> Response:
         served = catalog.get(index)
         neuron = neuron_of(served, address)
 
         def found() -> str:
             try:
                 with served.heavy:
-                    table = similar(served.index, neuron.layer, neuron.channel, by, _SIMILAR)  # type: ignore[arg-type]
+                    table = similar(served.index, neuron.layer, neuron.channel, by, _SIMILAR)
             except RayselError as error:
                 return shown("similar", request, served, tiles=[], problem=str(error))
             notes = [f"{value:.0%} similar" for value in table["similarity"].to_pylist()]

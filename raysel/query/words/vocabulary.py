@@ -18,6 +18,7 @@ from raysel.store import Index
 
 MAX_WORDS = 32
 """Words of a question: each takes a pass over all neurons."""
+_GLOB = frozenset("*?[")
 _SPELLINGS = {"grey": "gray"}
 FILLERS = frozenset(
     ["a", "an", "and", "are", "by", "in", "is", "layer", "layers", "neuron", "neurons", "of", "on", "the", "to", "with"]
@@ -92,10 +93,12 @@ class Vocabulary:
 
     def _matching_layers(self, word: str) -> tuple[str, ...]:
         """The layers that a glob matches, or that are in the module of this name."""
-        globs = (word,) if set(word) & set("*?[") else (f"{word}.*", f"{word}#*")
+        globs = (word,) if set(word) & _GLOB else (f"{word}.*", f"{word}#*")
         return tuple(layer for layer in self.layers if any(fnmatchcase(layer, glob) for glob in globs))
 
     def _unknown(self, word: str) -> str:
+        if set(word) & _GLOB:
+            return f"no layer {word!r} in this index; {did_you_mean(word, self.layers)}"
         if plain(word) in self.elsewhere:
             return f"no image of this index shows {word!r}: no class is below this concept"
         return (
