@@ -37,8 +37,6 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labeling = Labeling.read(config)
     network = load(config.network)
-    for note in network.notes:
-        reporter.say(f"network: {note}")
     with ExitStack() as stack:
         # Ray takes seconds to start, so it starts only when there is work for it.
         cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
@@ -48,6 +46,8 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
         fingerprints = Fingerprints.of(config, network, images, classes, concepts)
 
         def compute(lock: RunLock) -> Manifest:
+            for note in network.notes:
+                reporter.say(f"network: {note}")
             if walked:
                 save_plan(folder, source, planned)
             facts, about = NetworkFacts.of(network), (images, classes, concepts)
