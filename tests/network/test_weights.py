@@ -153,6 +153,13 @@ def test_averaged_weights_come_first_and_the_choice_is_said(tmp_path: Path, key:
     )
 
 
+def test_a_tensor_beside_the_weights_is_not_another_choice(tmp_path: Path) -> None:
+    """As the example of PyTorch for ImageNet saves its best accuracy."""
+    torch.save({"state_dict": state(), "best_acc1": torch.tensor(76.1)}, tmp_path / "w.pth")
+    read = import_network(NetworkConfig(network=OWN, weights=str(tmp_path / "w.pth")))
+    assert read.notes == (f"read 4 tensors of 'state_dict' from {tmp_path / 'w.pth'}",)
+
+
 def test_tensors_of_other_parts_are_left_out(tmp_path: Path) -> None:
     student = {f"student.{name}": tensor for name, tensor in state().items()}
     save_file(student | {"loss.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
