@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import enum
 import hashlib
 import json
 import os
@@ -83,6 +84,14 @@ class Options(dict[str, Any]):
     """Options of a training loop, as a kind of dictionary."""
 
 
+class Milestones(list[int]):
+    """Of a training loop, as a kind of list."""
+
+
+class Phase(enum.Enum):
+    WARM = 1
+
+
 def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
     """A checkpoint with objects of the training code beside the state dict."""
     options = Options(lr=0.1, milestones=[Path("a"), np.float64(3.0)])
@@ -92,6 +101,8 @@ def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
         "hyper_parameters": options,
         "callbacks": {Schedule: Schedule()},
         "loops": collections.defaultdict(list, {"fit": [Schedule()]}),
+        "phases": {Phase.WARM: Milestones([1, 2])},
+        "losses": collections.deque([0.5, 0.4], maxlen=3),
         "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(5)}}}],
     }
 
@@ -102,7 +113,7 @@ def test_objects_of_the_training_code_are_not_made(tmp_path: Path, monkeypatch: 
     def made(*_: Any) -> None:
         raise AssertionError("code of the checkpoint runs")
 
-    for kind in (Schedule, Options):
+    for kind in (Schedule, Options, Milestones):
         monkeypatch.setattr(kind, "__init__", made)
         monkeypatch.setattr(kind, "__setstate__", made, raising=False)
         monkeypatch.setattr(kind, "__new__", made)
