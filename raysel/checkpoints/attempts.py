@@ -43,11 +43,29 @@ class Attempt(BaseModel):
     index: str | None = None
     """Folder of its index, below the folder of the indexes: of a copy, that of the other checkpoint; of one that
     failed, that of an earlier version."""
+    earlier: dict[str, int] = {}
+    """Folder -> step of the indexes of earlier versions of this file that are still there."""
     reason: str | None = None
     """Why it failed, or what it is a copy of."""
     failures: int = 0
     """Failures in a row of this version."""
     retry_at: datetime | None = None
+
+    @property
+    def own_index(self) -> dict[str, int]:
+        """Folder -> step of the index that this attempt made; empty if it made none, or one without a step."""
+        made = self.state == "indexed" and self.index is not None and self.step is not None
+        return {self.index: self.step} if made else {}  # type: ignore[dict-item]
+
+    @property
+    def indexes(self) -> dict[str, int]:
+        """Folder -> step of the indexes with a step that this file has now."""
+        return self.earlier | self.own_index
+
+
+def place_digest(uri: str) -> str:
+    """Eight hexadecimal digits for the place of a checkpoint, which differ for others of its name."""
+    return hashlib.sha256(uri.encode()).hexdigest()[:8]
 
 
 def pause_after(failures: int) -> timedelta:
@@ -85,11 +103,28 @@ class Attempts:
         return self.known.get(redact_uri(checkpoint.uri))
 
     def put(self, attempt: Attempt) -> None:
-        """Record an attempt in place of the one before it."""
+        """Record an attempt in place of the one before it, whose index remains one of the watcher's own."""
+        if before := self.known.get(attempt.checkpoint):
+            earlier = before.earlier | before.own_index
+            left = {index: step for index, step in earlier.items() if index not in attempt.own_index}
+            attempt = attempt.model_copy(update={"earlier": left})
+        self._write(attempt)
+
+    def remove_index(self, attempt: Attempt, index: str) -> None:
+        """Remove an index of an attempt, its manifest first: a reader finds no index rather than a broken one."""
+        self.folder.delete(f"{index}/{MANIFEST_NAME}")
+        self.folder.delete_below(index)
+        now = self.known[attempt.checkpoint]
+        if index in now.own_index:
+            self._write(now.model_copy(update={"state": "removed"}))
+        else:
+            left = {name: step for name, step in now.earlier.items() if name != index}
+            self._write(now.model_copy(update={"earlier": left}))
+
+    def _write(self, attempt: Attempt) -> None:
         self.known[attempt.checkpoint] = attempt
-        key = hashlib.sha256(attempt.checkpoint.encode()).hexdigest()[:8]
         content = attempt.model_dump_json(indent=2, exclude_none=True) + "\n"
-        self.folder.put(f"{WATCH_FOLDER}/{attempt.name}-{key}.json", content.encode())
+        self.folder.put(f"{WATCH_FOLDER}/{attempt.name}-{place_digest(attempt.checkpoint)}.json", content.encode())
 
     def twin(self, checkpoint: Checkpoint, digest: str, settings: str) -> Attempt | None:
         """The attempt at another checkpoint with the same weights and options that has, or had, an index."""

@@ -72,7 +72,13 @@ def checkpoints_listed_by(command: str, pattern: re.Pattern[str] | None = None) 
     """
     try:
         ended = subprocess.run(
-            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LISTED_FOR_S
+            command,
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_LISTED_FOR_S,
         )
     except subprocess.TimeoutExpired:
         raise RayselError(f"--list-command {command!r} did not end within {_LISTED_FOR_S} s") from None

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from raysel.checkpoints.attempts import Attempt, Attempts, pause_after
+from raysel.checkpoints.attempts import Attempt, Attempts, pause_after, place_digest
 from raysel.checkpoints.checkpoint import Checkpoint
-from raysel.checkpoints.keeping import remove_index, surplus
+from raysel.checkpoints.keeping import surplus
 from raysel.checkpoints.weights_content import WeightsContent, read_content
 from raysel.config import RunConfig
 from raysel.errors import RayselError, type_and_first_line
@@ -75,12 +75,10 @@ class Indexing:
 
     def remove_surplus(self, keep: int | None) -> None:
         """Remove the indexes that are older than the `keep` newest steps."""
-        for attempt in surplus(self.attempts, keep):
+        for attempt, index_name in surplus(self.attempts, keep):
             self.lock.confirm()
-            assert attempt.index is not None, "an attempt that is indexed has an index"
-            remove_index(self.attempts, attempt.index)
-            self.attempts.put(attempt.model_copy(update={"state": "removed"}))
-            self.reporter.say(f"watch: removed {attempt.index}")
+            self.attempts.remove_index(attempt, index_name)
+            self.reporter.say(f"watch: removed {index_name}")
 
     def _attempt(self, checkpoint: Checkpoint, content: WeightsContent | Exception) -> Attempt:
         if isinstance(content, Exception):
@@ -93,10 +91,10 @@ class Indexing:
             index(self._config(checkpoint, content), self.reporter)
         except Exception as error:
             return self._failed(checkpoint, content, error)
-        return self._made(checkpoint, content, state="indexed", index=_index_name(checkpoint, content))
+        return self._made(checkpoint, content, state="indexed", index=self._index_name(checkpoint, content))
 
     def _config(self, checkpoint: Checkpoint, content: WeightsContent) -> RunConfig:
-        config, name = self.config, _index_name(checkpoint, content)
+        config, name = self.config, self._index_name(checkpoint, content)
         written_again = self._last_index(checkpoint) == name
         return replace(
             config,
@@ -104,6 +102,15 @@ class Indexing:
             replace=config.replace or written_again,
             network=replace(config.network, weights=checkpoint.uri),
         )
+
+    def _index_name(self, checkpoint: Checkpoint, content: WeightsContent) -> str:
+        """Folder of its index, below the folder of the indexes. It ends with a digest of the place of the checkpoint if
+        another one with the same name and step has an index."""
+        step, uri = _step(checkpoint, content), redact_uri(checkpoint.uri)
+        name = checkpoint.name if step is None else f"step-{step:09d}-{checkpoint.name}"
+        others = (each for place, each in self.attempts.known.items() if place != uri and each.state != "copy")
+        taken = any(name == each.index or name in each.earlier for each in others)
+        return f"{name}-{place_digest(uri)}" if taken else name
 
     def _last_index(self, checkpoint: Checkpoint) -> str | None:
         """Folder of the index that the same options gave to this checkpoint before; None if there is none.
@@ -142,9 +149,3 @@ class Indexing:
 
 def _step(checkpoint: Checkpoint, content: WeightsContent | None) -> int | None:
     return content.step if content and checkpoint.step is None else checkpoint.step
-
-
-def _index_name(checkpoint: Checkpoint, content: WeightsContent) -> str:
-    """Folder of its index, below the folder of the indexes."""
-    step = _step(checkpoint, content)
-    return checkpoint.name if step is None else f"step-{step:09d}-{checkpoint.name}"

@@ -6,28 +6,22 @@ from collections.abc import Iterable
 
 from raysel.checkpoints.attempts import Attempt, Attempts
 from raysel.checkpoints.checkpoint import Checkpoint
-from raysel.store import MANIFEST_NAME
 
 
 def worth_indexing(found: list[Checkpoint], attempts: Attempts, keep: int | None) -> list[Checkpoint]:
     """The checkpoints whose index would not be removed at once: those of the newest steps, and those whose name has
     no step."""
-    indexed = [each.step for each in attempts.known.values() if each.state == "indexed"]
+    indexed = [step for each in attempts.known.values() for step in each.indexes.values()]
     kept = _newest([*(each.step for each in found), *indexed], keep)
     return [each for each in found if kept is None or each.step is None or each.step in kept]
 
 
-def surplus(attempts: Attempts, keep: int | None) -> list[Attempt]:
-    """The attempts whose indexes are older than those to keep. An index without a step is never one of them."""
-    indexed = [each for each in attempts.known.values() if each.state == "indexed" and each.step is not None]
-    kept = _newest((each.step for each in indexed), keep)
-    return [] if kept is None else [each for each in indexed if each.step not in kept]
-
-
-def remove_index(attempts: Attempts, name: str) -> None:
-    """Remove an index, its manifest first: a reader finds no index rather than a broken one."""
-    attempts.folder.delete(f"{name}/{MANIFEST_NAME}")
-    attempts.folder.delete_below(name)
+def surplus(attempts: Attempts, keep: int | None) -> list[tuple[Attempt, str]]:
+    """The attempts with an index that is older than those to keep, and its folder. An index without a step is never
+    one of them."""
+    made = [(each, index, step) for each in attempts.known.values() for index, step in each.indexes.items()]
+    kept = _newest((step for _, _, step in made), keep)
+    return [] if kept is None else [(each, index) for each, index, step in made if step not in kept]
 
 
 def _newest(steps: Iterable[int | None], keep: int | None) -> set[int] | None:

@@ -134,6 +134,13 @@ def test_a_command_that_fails() -> None:
         checkpoints_listed_by("echo no such registry >&2; exit 3")
 
 
+def test_a_command_that_does_not_print_utf_8() -> None:
+    (found,) = checkpoints_listed_by("printf '/gone/\\377.pth 3\\n'")
+    assert (found.version, found.step) == ("missing", 3)
+    with pytest.raises(RayselError, match="exit status 1"):
+        checkpoints_listed_by("printf '\\377' >&2; exit 1")
+
+
 def test_a_file_that_a_command_names_and_that_is_gone(tmp_path: Path) -> None:
     (gone,) = checkpoints_listed_by(f"echo {tmp_path}/gone.pth 3")
     assert gone.version == "missing"

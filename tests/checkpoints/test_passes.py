@@ -13,7 +13,7 @@ import torch
 
 from raysel.checkpoints import indexing, watching
 from raysel.checkpoints.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts, pause_after
-from raysel.checkpoints.discovery import checkpoints_at
+from raysel.checkpoints.discovery import checkpoints_at, checkpoints_listed_by
 from raysel.checkpoints.watching import Watch, WatchPass, look
 from raysel.config import DeriveConfig, NetworkConfig, RunConfig, SourceConfig
 from raysel.errors import RayselError
@@ -208,6 +208,37 @@ def test_keep_the_newest(home: Home) -> None:
     assert home.look(keep=2).attempts == []
     home.look(keep=1)
     assert not (home.indexes / "step-000000003-checkpoint-3").exists()
+
+
+def test_keep_removes_what_earlier_versions_of_a_file_left(home: Home) -> None:
+    """Of a file such as ``last.ckpt``, with the step inside: each version has an index of its own."""
+    for epoch in range(1, 5):
+        home.write("last.ckpt", epoch, epoch=epoch)
+        home.look(keep=2)
+    assert sorted(path.parent.name for path in home.indexes.glob("*/manifest.json")) == [
+        "step-000000003-last",
+        "step-000000004-last",
+    ]
+    (home.checkpoints / "last.ckpt").write_bytes(b"broken")
+    assert home.states(home.look(keep=1)) == [("last", "failed")]
+    assert [path.parent.name for path in home.indexes.glob("*/manifest.json")] == ["step-000000004-last"]
+    assert home.look(keep=1).attempts == []
+
+
+def test_checkpoints_of_one_name_have_indexes_of_their_own(home: Home) -> None:
+    """As registries name them: ``RUN/artifacts/model.pth``."""
+    paths = [home.checkpoints / run / "artifacts" / "model.pth" for run in "ab"]
+    for value, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        home.write(str(path.relative_to(home.checkpoints)), value)
+    listed = "; ".join(f"echo {path}" for path in paths)
+    watch = Watch(lambda: checkpoints_listed_by(listed), str(home.indexes), CONFIG, 0.0)
+    done = look(watch, Reporter())
+    assert [each.state for each in done.attempts] == ["indexed", "indexed"]
+    assert len({each.index for each in done.attempts}) == 2
+    assert look(watch, Reporter()).attempts == []
+    home.write("a/artifacts/model.pth", 7)
+    assert [each.index for each in look(watch, Reporter()).attempts] == [done.attempts[0].index]
 
 
 def test_another_watcher_at_work(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import enum
 import hashlib
 import json
 import os
@@ -83,6 +84,14 @@ class Options(dict[str, Any]):
     """Options of a training loop, as a kind of dictionary."""
 
 
+class Milestones(list[int]):
+    """Of a training loop, as a kind of list."""
+
+
+class Phase(enum.Enum):
+    WARM = 1
+
+
 def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
     """A checkpoint with objects of the training code beside the state dict."""
     options = Options(lr=0.1, milestones=[Path("a"), np.float64(3.0)])
@@ -92,6 +101,8 @@ def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
         "hyper_parameters": options,
         "callbacks": {Schedule: Schedule()},
         "loops": collections.defaultdict(list, {"fit": [Schedule()]}),
+        "phases": {Phase.WARM: Milestones([1, 2])},
+        "losses": collections.deque([0.5, 0.4], maxlen=3),
         "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(5)}}}],
     }
 
@@ -102,7 +113,7 @@ def test_objects_of_the_training_code_are_not_made(tmp_path: Path, monkeypatch: 
     def made(*_: Any) -> None:
         raise AssertionError("code of the checkpoint runs")
 
-    for kind in (Schedule, Options):
+    for kind in (Schedule, Options, Milestones):
         monkeypatch.setattr(kind, "__init__", made)
         monkeypatch.setattr(kind, "__setstate__", made, raising=False)
         monkeypatch.setattr(kind, "__new__", made)
@@ -151,6 +162,13 @@ def test_averaged_weights_come_first_and_the_choice_is_said(tmp_path: Path, key:
     assert_refused(
         f"no state dict at --weights-key 'modle'; .*{plain}", network=OWN, weights=weights, weights_key="modle"
     )
+
+
+def test_a_tensor_beside_the_weights_is_not_another_choice(tmp_path: Path) -> None:
+    """As the example of PyTorch for ImageNet saves its best accuracy."""
+    torch.save({"state_dict": state(), "best_acc1": torch.tensor(76.1)}, tmp_path / "w.pth")
+    read = import_network(NetworkConfig(network=OWN, weights=str(tmp_path / "w.pth")))
+    assert read.notes == (f"read 4 tensors of 'state_dict' from {tmp_path / 'w.pth'}",)
 
 
 def test_tensors_of_other_parts_are_left_out(tmp_path: Path) -> None:

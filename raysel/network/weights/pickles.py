@@ -14,11 +14,13 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 _NEEDS_ITEMS = re.compile(r"Can only SETITEMS? for dict.*\bbut got <class '(?:[\w.]*\.)?Inert\[(.*)\]'>")
 
 
-class Inert:
+class Inert(list[Any]):
     """Stands for an object of a checkpoint that is neither a tensor nor plain data, such as a learning rate schedule.
 
-    It takes whatever the pickle gives to the object, and does nothing.
+    It takes whatever the pickle gives to the object, and does nothing. torch only appends to lists, so it is one.
     """
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # it may be a key, as members of an enumeration are
 
     def __new__(cls, *_: Any) -> Any:
         return super().__new__(cls)

@@ -73,7 +73,8 @@ def choose(checkpoint: Any, shown: str, key: str | None = None) -> Chosen:
             "or choose one with --weights-key"
         )
     keys.sort(key=_preference)
-    return Chosen(found[keys[0]], keys[0], tuple(keys[1:]))
+    # tensors beside the mappings are numbers of the training loop, such as its best accuracy
+    return Chosen(found[keys[0]], keys[0], tuple(each for each in keys[1:] if each))
 
 
 def _values(checkpoint: Any) -> list[Any]:
