@@ -13,6 +13,7 @@ from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.interventions import COLUMNS, INTERVENTIONS
 from raysel.marks import with_changes
+from raysel.neurons import keys
 from raysel.pipeline.derive.again import derive_again
 from raysel.pipeline.interventions.jobs import Entries, jobs_of
 from raysel.pipeline.interventions.rerun import with_interventions
@@ -66,8 +67,13 @@ def run_with(indexed: Indexed, changes: dict[str, Any]) -> Any:
     return run(with_changes(indexed.config, changes))
 
 
-def test_what_a_killed_run_has_done_is_not_done_again(indexed: Indexed, tmp_path: Path) -> None:
-    """The results of all jobs are there: no actor is started, and the columns are those of the results."""
+def test_what_a_killed_run_has_done_is_not_done_again(
+    indexed: Indexed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results of all jobs are there: no actor is started, and the columns are those of the results.
+
+    The activations of all rankings are decoded a few times, not for every neuron.
+    """
     index = open_index(indexed.out)
     taps, depth = recorded_network(index.manifest).taps, indexed.config.scan.rank_depth
     state = state_of(index, taps, depth)
@@ -91,7 +97,15 @@ def test_what_a_killed_run_has_done_is_not_done_again(indexed: Indexed, tmp_path
         fingerprints=SimpleNamespace(index="known"),
         cluster=no_cluster,
     )
+    decode, decoded = keys.activations_of, []
+
+    def counted(rankings: Any) -> Any:
+        decoded.append(len(rankings))
+        return decode(rankings)
+
+    monkeypatch.setattr(keys, "activations_of", counted)
     neurons = with_interventions(resumed, state, taps, index.neurons)
+    assert sum(decoded) <= 5 * len(neurons)
     for row, count in zip(neurons.to_pylist(), n.tolist(), strict=True):
         if count and np.isfinite(row["a_max"]):
             ranking = (

@@ -49,13 +49,12 @@ def with_interventions(run: Run, state: RunningState, taps: tuple[Tap, ...], neu
     n = rankings.taking_part(most, options.min_relative_activation)
     entries = Entries.of(taps, rankings, n)
     found = _responses(run, entries, interventions)
-    ends = np.cumsum(n)
+    ends, activations = np.cumsum(n), rankings.activations
     for intervention in interventions:
         rows: list[dict[str, Any]] = []
         for neuron, (end, count) in enumerate(zip(ends.tolist(), n.tolist(), strict=True)):
-            activations = rankings.activations[neuron, :count]
             g = found[intervention.name][end - count : end]
-            rows.append(measured(intervention, g, activations) if count else {})
+            rows.append(measured(intervention, g, activations[neuron, :count]) if count else {})
         for column in intervention.columns:
             values = pa.array([row.get(column.name) for row in rows], column.type)
             neurons = neurons.set_column(neurons.schema.get_field_index(column.name), column, values)
