@@ -26,12 +26,12 @@ def double(number: int) -> int:
 @ray.remote
 def write_slowly(folder: Path) -> None:
     draft = folder / "draft"
-    draft.touch()
     try:
+        draft.touch()  # within the block: the task may be interrupted as soon as the file is there
         for _ in range(6000):
             time.sleep(0.01)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
 
 
 @ray.remote
