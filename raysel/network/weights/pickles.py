@@ -20,7 +20,9 @@ class Inert(list[Any]):
     It takes whatever the pickle gives to the object, and does nothing. torch only appends to lists, so it is one.
     """
 
-    __eq__, __hash__ = object.__eq__, object.__hash__  # it may be a key, as members of an enumeration are
+    # it may be a key, as members of an enumeration are
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __new__(cls, *_: Any) -> Any:
         return super().__new__(cls)
