@@ -13,6 +13,8 @@ _STEP_NAMES = (
     re.compile(r"(?:^|[^a-z])(?:checkpoint|ckpt|model)[-_=]?(\d+)", re.IGNORECASE),
 )
 _NUMBER = re.compile(r"(?:^|[-_=./])(\d+)(?=$|[-_=./])")
+STEP_DIGITS = 18
+"""A longer number is not a step, but a digest, and does not fit into a table."""
 _SUFFIXES = re.compile(r"(\.safetensors\.index\.json|\.safetensors|\.pth\.tar|\.pth|\.pt|\.ckpt|\.bin|\.tar)$")
 
 
@@ -73,10 +75,12 @@ def step_of(path: str, pattern: re.Pattern[str] | None = None) -> int | None:
     """
     if pattern is not None:
         found = pattern.search(path)
-        return int(found[1]) if found and (found[1] or "").isdecimal() else None
+        return _last([found[1]]) if found and (found[1] or "").isdecimal() else None
     stem = _SUFFIXES.sub("", path)
-    for known in _STEP_NAMES:
-        if numbers := known.findall(stem):
-            return int(numbers[-1])
-    numbers = _NUMBER.findall(stem)
-    return int(numbers[-1]) if numbers else None
+    steps = (_last(known.findall(stem)) for known in (*_STEP_NAMES, _NUMBER))
+    return next((step for step in steps if step is not None), None)
+
+
+def _last(numbers: list[str]) -> int | None:
+    """The last of the numbers that can be a step."""
+    return next((int(each) for each in reversed(numbers) if len(each) <= STEP_DIGITS), None)

@@ -9,7 +9,7 @@ import subprocess
 
 from pyarrow import fs
 
-from raysel.checkpoints.checkpoint import Checkpoint, is_checkpoint, is_part, name_of, step_of
+from raysel.checkpoints.checkpoint import STEP_DIGITS, Checkpoint, is_checkpoint, is_part, name_of, step_of
 from raysel.errors import RayselError
 from raysel.files import (
     absolute_uri,
@@ -91,7 +91,7 @@ def checkpoints_listed_by(command: str, pattern: re.Pattern[str] | None = None) 
 
 def _listed(line: str, pattern: re.Pattern[str] | None) -> Checkpoint:
     uri, _, step = line.rpartition(" ")
-    if not uri.strip() or not step.isdecimal():
+    if not uri.strip() or not step.isdecimal() or len(step) > STEP_DIGITS:
         uri, step = line, ""
     uri = absolute_uri(uri.strip())
     place = redact_uri(uri).partition("://")[2] or uri

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from raysel.checkpoints.checkpoint import STEP_DIGITS
 from raysel.config import NetworkConfig
 from raysel.files import redact_uri
 from raysel.network.weights import choose, read_checkpoint, state_digest
@@ -42,4 +43,4 @@ def _step_in(checkpoint: Any) -> int | None:
     if not isinstance(checkpoint, Mapping):
         return None
     numbers = (checkpoint.get(key) for key in _STEP_KEYS)
-    return next((each for each in numbers if type(each) is int and each >= 0), None)
+    return next((each for each in numbers if type(each) is int and 0 <= each < 10**STEP_DIGITS), None)

@@ -29,6 +29,7 @@ from raysel.files import Folder
         ("last.ckpt", None),
         ("model_best.pth.tar", None),
         ("mobilenetv3.safetensors", None),
+        ("3/ckpt-73961548063927164053.pth", 3),  # a digest, which does not fit into 64 bits
     ],
 )
 def test_the_step_in_a_name(path: str, step: int | None) -> None:
