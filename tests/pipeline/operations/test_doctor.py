@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +18,7 @@ from raysel.pipeline.operations import machine_facts as probing
 from raysel.pipeline.operations.checks import GB, Check, Node, auth_check, checks_of, clock_check
 from raysel.pipeline.operations.doctor import examine
 from raysel.pipeline.operations.machine_facts import Disk, MachineFacts, machine_facts, storage_access
+from tests.conftest import ROOT
 from tests.object_store import BUCKET, READER_KEY, READER_SECRET, ObjectStore, uri_of
 
 GOOD = MachineFacts(
@@ -164,15 +167,19 @@ def test_a_store_that_ignores_conditions(local_folder: Folder, monkeypatch):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_every_machine_of_a_cluster_is_asked(tmp_path: Path, monkeypatch):
-    """A head without CPUs and two workers."""
+def test_every_machine_of_a_cluster_is_asked(tmp_path: Path):
+    """A head without CPUs and two workers, asked by a process of its own: this one may be connected to another Ray."""
     from tests.chaos.cluster import machines
 
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    typed = [sys.executable, "-m", "raysel", "doctor", "--json", "--out", str(tmp_path / "out"), "--address"]
     with machines(2) as cluster:
-        checks = examine(cluster.address, str(tmp_path / "out"))
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+        ended = subprocess.run([*typed, cluster.address], env=environment, capture_output=True, text=True)
+    checks = [Check(**each) for each in json.loads(ended.stdout.splitlines()[-1])["checks"]]
     by_name: Callable[[str], list[Check]] = lambda name: [each for each in checks if each.check == name]  # noqa: E731
-    assert [len(by_name(name)) for name in ("versions", "disk", "clock", "storage", "PATH")] == [3, 3, 3, 3, 1]
+    counts = {name: len(by_name(name)) for name in ("versions", "disk", "clock", "storage", "PATH")}
+    assert counts == {"versions": 3, "disk": 3, "clock": 3, "storage": 3, "PATH": 1}, checks
     # Its ports are reached from outside of this machine.
     assert {each.check for each in checks if not each.ok} <= {"authentication"}, checks
     assert list((tmp_path / "out").iterdir()) == []
