@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raysel.checkpoints.checkpoint import Checkpoint
 from raysel.files import Folder, redact_uri
-from raysel.store import MANIFEST_NAME
+from raysel.store import MANIFEST_NAME, remove_index
 
 WATCH_FOLDER = ".watch"
 """Folder, beside the indexes, of what a watcher knows, and of its lock."""
@@ -111,9 +111,8 @@ class Attempts:
         self._write(attempt)
 
     def remove_index(self, attempt: Attempt, index: str) -> None:
-        """Remove an index of an attempt, its manifest first: a reader finds no index rather than a broken one."""
-        self.folder.delete(f"{index}/{MANIFEST_NAME}")
-        self.folder.delete_below(index)
+        """Remove an index of an attempt."""
+        remove_index(self.folder.below(index))
         now = self.known[attempt.checkpoint]
         if index in now.own_index:
             self._write(now.model_copy(update={"state": "removed"}))

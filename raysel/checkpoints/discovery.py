@@ -7,6 +7,7 @@ import posixpath
 import re
 import subprocess
 
+import pyarrow as pa
 from pyarrow import fs
 
 from raysel.checkpoints.checkpoint import STEP_DIGITS, Checkpoint, is_checkpoint, is_part, name_of, step_of
@@ -68,7 +69,7 @@ def checkpoints_listed_by(command: str, pattern: re.Pattern[str] | None = None) 
     """The checkpoints that a shell command prints, a line ``URI STEP`` or ``URI`` for each; ``#`` begins a comment.
 
     Raises:
-        RayselError: the command fails or does not end, or a file that it names cannot be reached.
+        RayselError: the command fails or does not end. Its text, which may have a secret in it, is not repeated.
     """
     try:
         ended = subprocess.run(
@@ -81,10 +82,10 @@ def checkpoints_listed_by(command: str, pattern: re.Pattern[str] | None = None) 
             timeout=_LISTED_FOR_S,
         )
     except subprocess.TimeoutExpired:
-        raise RayselError(f"--list-command {command!r} did not end within {_LISTED_FOR_S} s") from None
+        raise RayselError(f"--list-command did not end within {_LISTED_FOR_S} s") from None
     if ended.returncode:
         said = next((line.strip() for line in reversed(ended.stderr.splitlines()) if line.strip()), "it says nothing")
-        raise RayselError(f"--list-command {command!r} failed with exit status {ended.returncode}: {said}")
+        raise RayselError(f"--list-command failed with exit status {ended.returncode}: {said}")
     lines = [line.strip() for line in ended.stdout.splitlines()]
     return sorted((_listed(line, pattern) for line in lines if line and not line.startswith("#")), key=_order)
 
@@ -96,13 +97,15 @@ def _listed(line: str, pattern: re.Pattern[str] | None) -> Checkpoint:
     uri = absolute_uri(uri.strip())
     place = redact_uri(uri).partition("://")[2] or uri
     parts = place.strip("/").split("/")[-2:]  # a registry often calls every file the same
-    filesystem, path = filesystem_of(uri)
-    with as_raysel_error(f"cannot reach {redact_uri(uri)}"):
-        try:
-            _, version = stat(filesystem, path)
-        except FileNotFoundError:
-            version = "missing"  # which reading it says in one line
-    return Checkpoint(uri, name_of("/".join(parts)), version, int(step) if step else step_of("/".join(parts), pattern))
+    number = int(step) if step else step_of("/".join(parts), pattern)
+    return Checkpoint(uri, name_of("/".join(parts)), _listed_version(uri), number)
+
+
+def _listed_version(uri: str) -> str:
+    try:
+        return stat(*filesystem_of(uri))[1]
+    except (OSError, ValueError, pa.ArrowException, RayselError):
+        return "unreachable"  # reading it fails too, with the reason, and the checkpoints after it are not held up
 
 
 def _version(name: str, files: dict[str, str]) -> str:

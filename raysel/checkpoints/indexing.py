@@ -13,11 +13,11 @@ from raysel.checkpoints.keeping import surplus
 from raysel.checkpoints.weights_content import WeightsContent, read_content
 from raysel.config import RunConfig
 from raysel.errors import RayselError, type_and_first_line
-from raysel.files import join_uri, redact_uri
+from raysel.files import Folder, join_uri, redact_uri
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.run import index
 from raysel.pipeline.scan.together import scan_together
-from raysel.store import RunLock
+from raysel.store import RunLock, files_of_others
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,20 @@ class Indexing:
 
     def _read(self, checkpoint: Checkpoint) -> WeightsContent | Exception:
         try:
-            return read_content(checkpoint.uri, self.config.network)
+            content = read_content(checkpoint.uri, self.config.network)
+            self._check_place(self._config(checkpoint, content).out)
         except Exception as error:
             return error
+        return content
+
+    def _check_place(self, out: str) -> None:
+        """Fail if an index would get into a folder with other files, which are not ours to remove later."""
+        folder = Folder.at(out)
+        if others := files_of_others(folder):
+            raise RayselError(
+                f"{folder.shown} has other files in it ({others[0]}): move them away, or choose another folder for "
+                "--indexes"
+            )
 
     def _scan_together(self, read: list[tuple[Checkpoint, WeightsContent | Exception]]) -> None:
         """Scan those that need it in one pass; what fails here is left to each by itself, which says why."""

@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,6 +70,10 @@ class Folder:
     def local(self) -> bool:
         """True for a folder on this machine's own disks."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def below(self, name: str) -> Folder:
+        """The folder `name` in this folder. It need not exist."""
+        return replace(self, path=self._target(name), shown=f"{self.shown}/{name}")
 
     def require_readable(self) -> Folder:
         """This folder. Fails within seconds if the store cannot be reached or denies access.

@@ -16,11 +16,7 @@ from raysel.images import ImagesList, Source, Walked, select_shards
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.progress import Reporter, Stage
 from raysel.pipeline.ray_errors import as_raysel_error_from_worker
-
-PLAN_NAME = "plan.arrows"
-"""File beside an index: the images list, as three Arrow IPC streams one after the other: shards, faults, images.
-
-One file, put at once: a list never mixes the tables of two sources or of two selections of shards."""
+from raysel.store import PLAN_NAME
 
 _SOURCE, _SKIPPED = b"raysel.source", b"raysel.skipped"
 _IN_FLIGHT = 256
@@ -88,7 +84,11 @@ def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:
 
 
 def save_plan(folder: Folder, source: Source, images: ImagesList) -> None:
-    """Save the images list of a source beside the index in `folder`, whole or not at all."""
+    """Save the images list of a source beside the index in `folder`.
+
+    Three Arrow IPC streams one after the other: shards, faults, images. They are one file, put at once: a list never
+    mixes the tables of two sources or of two selections of shards.
+    """
     about = {_SOURCE: _settings(source), _SKIPPED: str(images.skipped).encode()}
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with folder.writing(PLAN_NAME) as path, pa.OSFile(str(path), "wb") as file:

@@ -11,6 +11,7 @@ from raysel.store.manifest import (
     DATA_PREFIX,
     FORMAT_VERSION,
     MANIFEST_NAME,
+    PLAN_NAME,
     RUNS_PREFIX,
     Counts,
     FileEntry,
@@ -26,7 +27,14 @@ from raysel.store.manifest import (
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
 from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
 from raysel.store.plain_rows import plain_row, plain_rows, spelled
-from raysel.store.publication import check_files, publish, remove_progress, remove_unreferenced
+from raysel.store.publication import (
+    check_files,
+    files_of_others,
+    publish,
+    remove_index,
+    remove_progress,
+    remove_unreferenced,
+)
 from raysel.store.schema import (
     CLASSES,
     FEATURES,
@@ -50,6 +58,7 @@ __all__ = [
     "IMAGES",
     "LOCK_NAME",
     "MANIFEST_NAME",
+    "PLAN_NAME",
     "QUARANTINE",
     "RANKINGS",
     "RUNS_PREFIX",
@@ -78,6 +87,7 @@ __all__ = [
     "decode_feature",
     "documented",
     "feature_row",
+    "files_of_others",
     "get_arrays",
     "get_snapshot",
     "locked",
@@ -93,6 +103,7 @@ __all__ = [
     "recorded_crop_fields",
     "recorded_source",
     "recorded_taps",
+    "remove_index",
     "remove_progress",
     "remove_unreferenced",
     "see_lock",

@@ -38,6 +38,9 @@ MANIFEST_NAME = "manifest.json"
 DATA_PREFIX = "data"
 """Folder, inside an index, of ``<index fingerprint>/``, which holds the tables."""
 
+PLAN_NAME = "plan.arrows"
+"""File, inside an index, of the images list."""
+
 RUNS_PREFIX = "runs"
 """Folder, inside an index, of what a run needs to be resumed, by scan fingerprint and by index fingerprint."""
 

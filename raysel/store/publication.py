@@ -1,16 +1,20 @@
-"""Making an index visible in one step, checking its files, and removing what it replaced."""
+"""Making an index visible in one step, checking its files, and removing it or what it replaced."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from raysel.errors import RayselError
 from raysel.files import Folder, as_raysel_error, conditional_file
-from raysel.store.lock import RunLock
+from raysel.store.lock import LOCK_NAME, RunLock
 from raysel.store.manifest import (
     DATA_PREFIX,
     MANIFEST_NAME,
+    PLAN_NAME,
     RUNS_PREFIX,
     FileEntry,
     Manifest,
@@ -24,6 +28,7 @@ RUNS_GRACE = timedelta(days=1)
 """How long the progress of an unfinished run is kept after its last write."""
 
 _CHUNK_BYTES = 4 << 20
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
 def publish(lock: RunLock, manifest: Manifest) -> Manifest:
@@ -96,6 +101,26 @@ def remove_progress(folder: Folder, *fingerprints: str) -> None:
         folder.delete_below(RUNS_PREFIX)
 
 
+def files_of_others(folder: Folder) -> list[str]:
+    """Files in the folder of an index that raysel has not written, sorted by name."""
+    return [file.name for file in folder.list() if not _is_own(file.name)]
+
+
+def remove_index(folder: Folder) -> None:
+    """Remove an index, its manifest first: a reader finds no index rather than a broken one.
+
+    Files that raysel has not written remain, and so does the folder then.
+    """
+    folder.delete(MANIFEST_NAME)
+    for file in folder.list():
+        if _is_own(file.name):
+            folder.delete(file.name)
+    for draft in folder.drafts():
+        folder.delete(draft.name)
+    if folder.local:
+        _remove_empty(Path(folder.path))
+
+
 def check_files(folder: Folder, manifest: Manifest) -> list[str]:
     """Compare every file that the manifest names with its size and SHA-256, reading all of it.
 
@@ -145,3 +170,18 @@ def _superseded(folder: Folder, manifest: Manifest) -> dict[str, datetime]:
     present = _last_writes(folder, DATA_PREFIX)
     times = {**former.superseded, former.index_fingerprint: datetime.now(UTC).replace(microsecond=0)}
     return {name: when for name, when in times.items() if name in present and name != manifest.index_fingerprint}
+
+
+def _is_own(name: str) -> bool:
+    first, *rest = name.split("/")
+    if first in (DATA_PREFIX, RUNS_PREFIX):
+        return len(rest) > 1 and bool(_FINGERPRINT.fullmatch(rest[0]))
+    return not rest and first in (MANIFEST_NAME, PLAN_NAME, LOCK_NAME)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder and those below it, as far as they are empty."""
+    inner = [path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()]
+    for path in (*sorted(inner, reverse=True), folder):
+        with suppress(OSError):
+            path.rmdir()

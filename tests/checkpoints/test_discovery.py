@@ -8,6 +8,8 @@ import pytest
 
 from raysel.checkpoints.checkpoint import name_of, step_of, step_pattern
 from raysel.checkpoints.discovery import checkpoints_at, checkpoints_listed_by
+from raysel.checkpoints.weights_content import read_content
+from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import Folder
 
@@ -137,11 +139,22 @@ def test_a_command_that_fails() -> None:
 
 def test_a_command_that_does_not_print_utf_8() -> None:
     (found,) = checkpoints_listed_by("printf '/gone/\\377.pth 3\\n'")
-    assert (found.version, found.step) == ("missing", 3)
+    assert (found.version, found.step) == ("unreachable", 3)
     with pytest.raises(RayselError, match="exit status 1"):
         checkpoints_listed_by("printf '\\377' >&2; exit 1")
 
 
-def test_a_file_that_a_command_names_and_that_is_gone(tmp_path: Path) -> None:
-    (gone,) = checkpoints_listed_by(f"echo {tmp_path}/gone.pth 3")
-    assert gone.version == "missing"
+def test_files_that_a_command_names_and_that_cannot_be_reached(tmp_path: Path) -> None:
+    """They do not hold up the others, and no message repeats a secret of the command."""
+    (tmp_path / "there.pth").write_bytes(b"x")
+    lines = f"{tmp_path}/gone.pth 3\\n{tmp_path}/nul\\000.pth 4\\nmlflow://user:secret@host/run/5.pth 5\\n"
+    found = checkpoints_listed_by(f"printf '{lines}{tmp_path}/there.pth 6\\n'")
+    assert [each.step for each in found] == [3, 4, 5, 6]
+    assert [each.version == "unreachable" for each in found] == [True, True, True, False]
+    for each in found[:3]:
+        with pytest.raises((RayselError, ValueError)) as raised:
+            read_content(each.uri, NetworkConfig())
+        assert "secret" not in str(raised.value)
+    with pytest.raises(RayselError) as failed:
+        checkpoints_listed_by("TOKEN=secret; false")
+    assert "secret" not in str(failed.value)

@@ -225,6 +225,23 @@ def test_keep_removes_what_earlier_versions_of_a_file_left(home: Home) -> None:
     assert home.look(keep=1).attempts == []
 
 
+def test_files_of_others_are_never_removed(home: Home) -> None:
+    """A folder with other files does not become an index; files that get into one later remain when it is removed."""
+    theirs = home.indexes / "step-000000001-checkpoint-1" / "data" / "mine.csv"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    home.write("checkpoint-1.pth", 1)
+    home.write("checkpoint-2.pth", 2)
+    assert home.states(home.look()) == [("checkpoint-1", "failed"), ("checkpoint-2", "indexed")]
+    notes = home.indexes / "step-000000002-checkpoint-2" / "notes.txt"
+    notes.write_text("theirs")
+    home.write("checkpoint-3.pth", 3)
+    (failed,) = home.look(keep=1).failed
+    assert "data/mine.csv" in (failed.reason or "")
+    assert theirs.read_text() == notes.read_text() == "theirs"
+    assert [path.parent.name for path in home.indexes.glob("*/manifest.json")] == ["step-000000003-checkpoint-3"]
+
+
 def test_checkpoints_of_one_name_have_indexes_of_their_own(home: Home) -> None:
     """As registries name them: ``RUN/artifacts/model.pth``."""
     paths = [home.checkpoints / run / "artifacts" / "model.pth" for run in "ab"]

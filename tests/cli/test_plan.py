@@ -9,8 +9,8 @@ import pytest
 
 from raysel.files import Folder
 from raysel.images import open_source
-from raysel.pipeline.plan import PLAN_NAME, load_plan
-from raysel.store import locked
+from raysel.pipeline.plan import load_plan
+from raysel.store import PLAN_NAME, locked
 from tests.typed import furnish, raysel, raysel_here
 
 pytestmark = pytest.mark.ray

@@ -17,8 +17,8 @@ import pytest
 import raysel.pipeline.run as run_module
 from raysel.config import DeriveConfig, RunConfig
 from raysel.errors import RayselError
-from raysel.pipeline.plan import PLAN_NAME
 from raysel.pipeline.verify import Sample, verify
+from raysel.store import PLAN_NAME
 from tests.end_to_end.conftest import Indexed
 from tests.end_to_end.runs import digests, run, table
 

@@ -10,7 +10,8 @@ import pytest
 
 from raysel.files import Folder
 from raysel.images import ImagesList, Source, open_source, select_shards
-from raysel.pipeline.plan import PLAN_NAME, load_plan, save_plan, unchanged
+from raysel.pipeline.plan import load_plan, save_plan, unchanged
+from raysel.store import PLAN_NAME
 from tests.images.samples import list_of, write_files
 
 FILES = {"a1/x.png": b"1", "a2/y.png": b"22", "b1/z.png": b"333", "b2/w.png": b"4444"}
