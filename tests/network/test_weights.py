@@ -198,13 +198,34 @@ class Trap:
         return os.mkdir, (str(self.marker),)
 
 
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
-    torch.save({"state_dict": state(), "trap": Trap(tmp_path / "run")}, tmp_path / "w.pth")
+@pytest.mark.parametrize("zipped", [True, False], ids=["zipped", "before torch 1.6"])
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
+    content = {"state_dict": state(), "trap": Trap(tmp_path / "run")}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     settings = {"network": OWN, "weights": str(tmp_path / "w.pth")}
     assert_refused(r"w\.pth is a pickle that runs code.*\.safetensors.*--unsafe-pickle", **settings)
     assert not (tmp_path / "run").exists()
     assert_equal(loaded(tmp_path / "w.pth", unsafe_pickle=True), state())
     assert (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zipped", "before torch 1.6"])
+def test_objects_beside_the_weights_are_placeholders(tmp_path: Path, zipped: bool) -> None:
+    content = {"state_dict": state(), "args": argparse.Namespace(lr=0.1), "path": Path("x")}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    assert_equal(loaded(tmp_path / "w.pth"), state())
+
+
+def test_a_pickle_that_torch_does_not_read_names_the_way_out(tmp_path: Path) -> None:
+    torch.save(state(), tmp_path / "w.pth", pickle_protocol=4)
+    assert_refused(
+        "save it again with torch.save, without pickle_protocol", network=OWN, weights=str(tmp_path / "w.pth")
+    )
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").touch()
+    assert_refused(r"w\.pth are an empty file", network=OWN, weights=str(tmp_path / "w.pth"))
 
 
 def test_a_whole_pickled_module_is_code(tmp_path: Path) -> None:

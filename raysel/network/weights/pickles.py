@@ -12,6 +12,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 _NEEDS_ITEMS = re.compile(r"Can only SETITEMS? for dict.*\bbut got <class '(?:[\w.]*\.)?Inert\[(.*)\]'>")
+_UNKNOWN_NAME = re.compile(r"Unsupported global: GLOBAL ([\w.]+) was not an allowed global")
 
 
 class Inert(list[Any]):
@@ -39,22 +40,24 @@ def unpickle(content: bytes) -> Any:
         pickle.UnpicklingError: it is not such a file, or it calls the operating system.
         Exception: whatever a broken archive raises.
     """
-    unsafe = _unknown_names(content)
-    mappings: set[str] = set()
+    unsafe, mappings = _unknown_names(content), set()
     while True:
         stand_ins: list[Any] = [(_stand_in(name, name in mappings), name) for name in unsafe]
         try:
             with safe_globals(stand_ins):
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            found = _NEEDS_ITEMS.search(str(error))
-            if found is None or found[1] in mappings:
+            if (found := _NEEDS_ITEMS.search(str(error))) and found[1] not in mappings:
+                mappings.add(found[1])
+            elif (found := _UNKNOWN_NAME.search(str(error))) and found[1] not in unsafe:
+                unsafe.append(found[1])
+            else:
                 raise
-            mappings.add(found[1])
 
 
 def _unknown_names(content: bytes) -> list[str]:
-    """Names of the classes and functions that are not plain data for torch; empty for a file older than torch 1.6."""
+    """Names of the classes and functions that are not plain data for torch. In a file older than torch 1.6, torch finds
+    them one after another while it loads."""
     try:
         return sorted(get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
     except ValueError:

@@ -68,11 +68,18 @@ def _from_several(uri: str, shown: str) -> dict[str, torch.Tensor]:
 
 
 def _unpickled(content: bytes, shown: str, unsafe_pickle: bool) -> Any:
+    if not content:
+        raise RayselError(f"the weights {shown} are an empty file: copy or save them again")
     try:
         if unsafe_pickle:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         return unpickle(content)
     except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):  # an instruction of pickle's protocols 4 and 5
+            raise RayselError(
+                f"{shown} has a pickle that torch reads only by running its code ({first_line(error)}): save it again "
+                "with torch.save, without pickle_protocol, or as .safetensors"
+            ) from error
         raise RayselError(
             f"{shown} is a pickle that runs code, or not a PyTorch file: save the state dict as .safetensors, "
             "or give --unsafe-pickle if you trust this file like a program"
