@@ -97,18 +97,27 @@ class Bucket:
         """The process of each forward pass."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
-    def look(self, config: RunConfig) -> WatchPass:
+    def look(self, config: RunConfig, together: int = 1) -> WatchPass:
         """A pass in this process."""
-        return look(Watch(lambda: checkpoints_at(self.checkpoints), self.indexes, config, 0.0), Reporter())
+        find = lambda: checkpoints_at(self.checkpoints)  # noqa: E731
+        return look(Watch(find, self.indexes, config, 0.0, together=together), Reporter())
+
+    def write_config(self, file: Path, config: RunConfig) -> None:
+        """The configuration, with the log of forward passes, as TOML."""
+        file.write_text(
+            f'[source]\nimages = "{config.source.images}"\n[network]\nnetwork = "{config.network.network}"\n'
+            f'network_args = {{log = "{self.log}"}}\n[scan]\nworkers = 1\nbatch_size = 16\nrank_depth = 30\n'
+            "[derive]\nn_max = 15\n"
+        )
 
 
 @contextmanager
-def watcher(bucket: Bucket, file: Path, said: Path) -> Iterator[subprocess.Popen]:
+def watcher(bucket: Bucket, file: Path, said: Path, *options: str) -> Iterator[subprocess.Popen]:
     """``raysel watch --once`` as a process on the tests' Ray."""
     import ray
 
     typed = ["watch", "--checkpoints", bucket.checkpoints, "--indexes", bucket.indexes, "--config", str(file)]
-    typed += ["--once", "--settle", "1s", "--json", "--address", ray.get_runtime_context().gcs_address]
+    typed += [*options, "--once", "--settle", "1s", "--json", "--address", ray.get_runtime_context().gcs_address]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     with said.open("w") as out:
         process = subprocess.Popen(
@@ -119,6 +128,23 @@ def watcher(bucket: Bucket, file: Path, said: Path) -> Iterator[subprocess.Popen
     finally:
         process.kill()
         process.wait()
+
+
+def killed_in_a_scan(bucket: Bucket, file: Path, said: Path, *options: str) -> list[str]:
+    """Kill a watcher in its first forward pass; returns the process of each forward pass until then."""
+    hold = bucket.log.with_suffix(".hold")
+    hold.touch()
+    with watcher(bucket, file, said, *options) as process:
+        end = time.monotonic() + 400
+        while not bucket.forwards():
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < end, said.read_text()
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+    forwards = bucket.forwards()
+    hold.unlink()
+    return forwards
 
 
 @dataclass(frozen=True)
@@ -147,27 +173,12 @@ def story(
     folder = tmp_path_factory.mktemp("story")
     bucket, file = Bucket(object_store, folder / "forwards.log"), folder / "run.toml"
     config = trained.config(bucket.log)
-    file.write_text(
-        f'[source]\nimages = "{config.source.images}"\n[network]\nnetwork = "{config.network.network}"\n'
-        f'network_args = {{log = "{bucket.log}"}}\n[scan]\nworkers = 1\nbatch_size = 16\nrank_depth = 30\n'
-        "[derive]\nn_max = 15\n"
-    )
-    hold = bucket.log.with_suffix(".hold")
+    bucket.write_config(file, config)
     *whole, half, last = trained.checkpoints
     for path in whole:
         bucket.upload(path)
     bucket.upload(half, share=0.5)
-    hold.touch()
-    with watcher(bucket, file, folder / "killed") as first:
-        end = time.monotonic() + 400
-        while not bucket.forwards():
-            assert first.poll() is None, (folder / "killed").read_text()
-            assert time.monotonic() < end, (folder / "killed").read_text()
-            time.sleep(0.1)
-        first.kill()
-        first.wait()
-    killed = bucket.forwards()
-    hold.unlink()
+    killed = killed_in_a_scan(bucket, file, folder / "killed")
     with watcher(bucket, file, folder / "one") as one, watcher(bucket, file, folder / "two") as two:
         statuses = one.wait(600), two.wait(600)
     after_two, records = bucket.manifests(), bucket.records()

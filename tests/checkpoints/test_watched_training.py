@@ -13,7 +13,7 @@ from raysel.checkpoints import indexing, watching
 from raysel.files import join_uri
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.run import index
-from tests.checkpoints.conftest import ALL, BATCHES, Story, Trained, step_folder
+from tests.checkpoints.conftest import ALL, BATCHES, Bucket, Story, Trained, killed_in_a_scan, step_folder
 from tests.checkpoints.training import STEPS
 from tests.object_store import KEY, SECRET
 
@@ -69,6 +69,24 @@ def test_each_index_is_the_one_made_alone(story: Story, trained: Trained, tmp_pa
     alone, watched = raysel.open(tmp_path), raysel.open(join_uri(story.bucket.indexes, step_folder(20)))
     assert watched.neurons.equals(alone.neurons)
     assert watched.rankings().equals(alone.rankings())
+
+
+def test_a_watcher_that_is_killed_in_a_joint_scan(story: Story, trained: Trained, tmp_path: Path) -> None:
+    """The next one makes the same indexes."""
+    bucket = Bucket(story.bucket.store, tmp_path / "forwards.log")
+    config = trained.config(bucket.log)
+    bucket.write_config(tmp_path / "run.toml", config)
+    for path in trained.checkpoints[:2]:
+        bucket.upload(path)
+    killed = killed_in_a_scan(bucket, tmp_path / "run.toml", tmp_path / "said", "--together", "2")
+    assert bucket.manifests() == {}
+    done = bucket.look(config, together=2)
+    assert [each.state for each in done.attempts] == ["indexed", "indexed"]
+    assert len([process for process in bucket.forwards() if process not in killed]) == 2 * BATCHES
+    for step in STEPS[:2]:
+        joint, alone = (raysel.open(join_uri(each.indexes, step_folder(step))) for each in (bucket, story.bucket))
+        assert joint.neurons.equals(alone.neurons)
+        assert joint.rankings().equals(alone.rankings())
 
 
 def test_no_record_has_a_secret(story: Story) -> None:
