@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import cache
 
 from raysel.checkpoints.attempts import WATCH_FOLDER, Attempt, Attempts
 from raysel.checkpoints.checkpoint import Checkpoint
@@ -17,7 +16,7 @@ from raysel.checkpoints.keeping import surplus, worth_indexing
 from raysel.config import RunConfig
 from raysel.files import Folder, join_uri, redact_uri
 from raysel.marks import Enters, marked
-from raysel.pipeline.cluster import connected
+from raysel.pipeline.cluster import Connection
 from raysel.pipeline.progress import Reporter
 from raysel.store import HeldError, locked
 
@@ -99,7 +98,7 @@ def _work(watch: Watch, due: list[Checkpoint], settings: str, reporter: Reporter
         with ExitStack() as stack:
             lock = stack.enter_context(locked(Folder.at(join_uri(watch.indexes, WATCH_FOLDER)), reporter.say))
             attempts = Attempts.read(folder)
-            cluster = cache(lambda: stack.enter_context(connected(watch.config.cluster)))
+            cluster = stack.enter_context(Connection(watch.config.cluster))
             work = Indexing(watch.config, watch.indexes, settings, reporter, lock, attempts, cluster)
             left = _due(watch, due, attempts, settings)  # another watcher may have done some meanwhile
             for start in range(0, len(left), watch.together):

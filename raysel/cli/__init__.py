@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 
@@ -100,7 +101,7 @@ to do. Exit status 0 if all is ok, else 1.""",
 }
 _ELSEWHERE = {"derive": "index"}
 """Command -> its module, if that does not have its name."""
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
 
 
 def _default_shown(value: object) -> str | None:
@@ -136,9 +137,11 @@ app.command(bench)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 success, 1 a defect, 2 an error that the user can correct, 130 interrupted."""
+    """Run the command line and exit: 0 success, 1 a defect, 2 an error that the user can correct, 130 interrupted,
+    143 terminated."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = app([each for each in arguments if each != "--debug"]) or 0
         sys.stdout.flush()
@@ -154,6 +157,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"raysel: {_without_secrets(' '.join(_message(error).split()))}", file=sys.stderr)
         status = 2
     sys.exit(status)
+
+
+def _terminate(*_: object) -> None:
+    """End as Ctrl-C does: locks are released, and Ray ends with its processes."""
+    raise SystemExit(_TERMINATED)
 
 
 def _without_secrets(line: str) -> str:

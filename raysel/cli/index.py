@@ -37,11 +37,19 @@ def index(
         raise RayselError(f"nothing to index without {', '.join(missing)}: see raysel index --help")
     if verbose:
         _show_ray()
-    from raysel.pipeline.progress import Reporter
-    from raysel.pipeline.run import index as run_index
+    run.check()
+    from raysel.files import Folder
+    from raysel.pipeline.cluster import Connection
+    from raysel.store import published_manifest
 
-    reporter = Reporter()
-    outcome = run_index(run, reporter, verbose=verbose)
+    with Connection(run.cluster, verbose=verbose) as connection:
+        if published_manifest(Folder.at(run.out).require_readable()) is None:
+            connection.begin()  # while torch is imported and the network is loaded
+        from raysel.pipeline.progress import Reporter
+        from raysel.pipeline.run import index as run_index
+
+        reporter = Reporter()
+        outcome = run_index(run, reporter, connection)
     print_outcome(outcome, as_json, reporter.seconds)
 
 

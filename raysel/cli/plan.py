@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
-from functools import cache
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -31,7 +29,7 @@ def plan(
     """
     from raysel.files import Folder
     from raysel.images import open_source
-    from raysel.pipeline.cluster import connected
+    from raysel.pipeline.cluster import Connection
     from raysel.pipeline.plan import images_list, save_plan
     from raysel.pipeline.progress import Reporter
     from raysel.store import locked
@@ -39,8 +37,7 @@ def plan(
     config, reporter = SourceConfig(images=images, **(options or {})), Reporter()
     source = open_source(images, config.kind, config.uri_column, config.label_column)
     folder = Folder.at(out) if out else None
-    with ExitStack() as open_things:
-        connect = cache(lambda: open_things.enter_context(connected(ClusterConfig(**(cluster or {})))))
+    with Connection(ClusterConfig(**(cluster or {}))) as connect:
         found, walked = images_list(source, config.shards, folder, connect, reporter)
     if folder and walked:
         with locked(folder, reporter.say):

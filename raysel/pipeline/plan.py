@@ -1,4 +1,4 @@
-"""From a source to its images list: every shard is walked once, in parallel tasks. The list is saved beside the index,
+"""From a source to its images list: every shard is walked once, in parallel. The list is saved beside the index,
 so that an unchanged source is not walked again."""
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import ray
+from pyarrow.fs import LocalFileSystem
 
-from raysel.files import Folder
+from raysel.files import Folder, filesystem_of
 from raysel.files.paths import redact_uri
 from raysel.images import ImagesList, Source, Walked, select_shards
 from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.progress import Reporter, Stage
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.store import PLAN_NAME
 
 _SOURCE, _SKIPPED = b"raysel.source", b"raysel.skipped"
 _IN_FLIGHT = 256
-_STAMPS = 16
+_THREADS = 16
+_FEW = 16
+"""Local shards that are walked in less time than a task needs to start."""
 
 
 @ray.remote(max_retries=-1, retry_exceptions=False)
@@ -37,7 +40,7 @@ def images_list(
         source: of the images.
         shards: glob over the names of shards, None for all.
         folder: of the index; a list that `save_plan` wrote there is used if the source is unchanged since.
-        cluster: connects to Ray; called only if the source has to be walked.
+        cluster: connects to Ray; called only if many shards, or shards elsewhere, have to be walked.
         reporter: shows the stage.
 
     Raises:
@@ -48,16 +51,26 @@ def images_list(
         saved = load_plan(folder, source) if folder else None
         if saved is not None and unchanged(saved, source, names):
             return saved, False
-        cluster()
-        return plan(source, names, stage), True
+        if len(names) <= _FEW and isinstance(filesystem_of(source.uri)[0], LocalFileSystem):
+            walked = _walked_here(source, names, stage)
+        else:
+            cluster()
+            walked = _walked_by_tasks(source, names, stage)
+        return ImagesList.build(source, sorted(walked, key=lambda each: each.shard.name)), True
 
 
-def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
-    """Walk the shards `names` of a source, in parallel.
+def _walked_here(source: Source, names: list[str], stage: Stage) -> list[Walked]:
+    """Walk shards in this process, without Ray."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        walked = []
+        for each in pool.map(source.walk, names):
+            walked.append(each)
+            stage.advance(1)
+        return walked
 
-    Raises:
-        RayselError: a shard cannot be read, or the source holds no image.
-    """
+
+def _walked_by_tasks(source: Source, names: list[str], stage: Stage) -> list[Walked]:
+    """Walk shards on the whole cluster."""
     waiting, walked = list(reversed(names)), []
     running: list[ray.ObjectRef] = []
     with as_raysel_error_from_worker():
@@ -67,7 +80,7 @@ def plan(source: Source, names: list[str], stage: Stage) -> ImagesList:
             ready, running = ray.wait(running)
             walked += ray.get(ready)
             stage.advance(len(ready))
-    return ImagesList.build(source, sorted(walked, key=lambda each: each.shard.name))
+    return walked
 
 
 def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:
@@ -75,7 +88,7 @@ def unchanged(images: ImagesList, source: Source, names: list[str]) -> bool:
     known = {row["name"]: (row["size"], row["etag"]) for row in images.shards.to_pylist()}
     if not set(known) <= set(names):
         return False
-    with ThreadPoolExecutor(_STAMPS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         stamps = list(pool.map(source.stamp, names))
     present = {stamp.name: (stamp.size, stamp.etag) for stamp in stamps}
     return all(present[name] == stamp for name, stamp in known.items()) and all(

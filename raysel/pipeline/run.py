@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from functools import cache
+from contextlib import nullcontext
 
 from raysel.config import RunConfig
 from raysel.images import open_source, subset
 from raysel.interventions import chosen
 from raysel.network import load
 from raysel.neurons import first_neurons
-from raysel.pipeline.cluster import connected
+from raysel.pipeline.cluster import Connection
 from raysel.pipeline.context import NetworkFacts, Run
 from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.fingerprint import Fingerprints
@@ -19,13 +18,18 @@ from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import Outcome, derive_and_publish, publish_once, published_state, writable_folder
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.driver import scan
-from raysel.pipeline.scan.layout import ScanLayout
+from raysel.pipeline.scan.layout import ScanLayout, scan_calls
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.store import Manifest, RunLock, neurons_schema, remove_progress
 
 
-def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Outcome:
+def index(config: RunConfig, reporter: Reporter, connection: Connection | None = None) -> Outcome:
     """Index a network over a source of images. An index that is published already is not computed again.
+
+    Args:
+        config: of the run.
+        reporter: shows the stages.
+        connection: to Ray, which may have begun already. By default the run makes one when there is work for it.
 
     Raises:
         RayselError: a fault that the user can correct.
@@ -37,9 +41,7 @@ def index(config: RunConfig, reporter: Reporter, *, verbose: bool = False) -> Ou
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labeling = Labeling.read(config)
     network = load(config.network)
-    with ExitStack() as stack:
-        # Ray takes seconds to start, so it starts only when there is work for it.
-        cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
+    with nullcontext(connection) if connection else Connection(config.cluster) as cluster:
         planned, walked = images_list(source, options.shards, folder, cluster, reporter)
         images = labeling.label(subset(planned, options.limit, options.sample), reporter)
         classes, concepts = labeling.meaning(images)
@@ -72,7 +74,7 @@ def _scanned(run: Run) -> RunningState:
     check_bad_images(state, run.images, run.config.source.max_bad)
     if state.done == count:
         return state
-    layout = ScanLayout.of(options, run.cluster())
+    layout = ScanLayout.of(options, run.cluster(), scan_calls(options, count - state.done))
     say(
         f"scan: {count - state.done:,} images, {neurons:,} neurons of {len(taps)} layers, "
         f"{layout.workers} {'GPU' if layout.gpu else 'CPU'} actors"

@@ -264,9 +264,9 @@ def test_debug_shows_where_it_arose(type_here):
 def test_more_actors_than_the_cluster_holds():
     cluster = Cluster(cpus=4, gpus=1)
     with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
-        ScanLayout.of(ScanConfig(workers=5), cluster)
+        ScanLayout.of(ScanConfig(workers=5), cluster, 10)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):
-        ScanLayout.of(ScanConfig(gpus=2), cluster)
+        ScanLayout.of(ScanConfig(gpus=2), cluster, 10)
 
 
 # From here on in a process of their own: they get as far as Ray, or look at an index that a run has made.

@@ -58,6 +58,10 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_the_cluster_that_is_named(tmp_path: Path) -> None:
+    """It walks the shards, if they are not few or not local."""
     home = furnish(tmp_path / "home")
+    assert raysel(home, "plan", "images", "--address", "127.0.0.1:1").status == 0
+    for number in range(17):
+        (home / "images" / f"class-{number}").mkdir()
     fault = raysel(home, "plan", "images", "--address", "127.0.0.1:1", RAY_ADDRESS="127.0.0.1:2").fault
     assert "no Ray cluster answers at 127.0.0.1:1" in fault

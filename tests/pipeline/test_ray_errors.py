@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from raysel.errors import RayselError
-from raysel.pipeline import ray_errors
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
+from raysel.pipeline.cluster import ray_errors
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 
 NO_ROOM = r"object store is full, and so is the disk .*--temp-dir"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from raysel.errors import RayselError
 from raysel.images import ImagesList
 from raysel.interventions import chosen
 from raysel.marks import with_changes
-from raysel.pipeline.cluster import connected
+from raysel.pipeline.cluster import Connection
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.fingerprint import Fingerprints
@@ -58,8 +57,7 @@ def derive_again(
     listed = labeling.label(_images_list(index), reporter)
     classes, concepts = labeling.meaning(listed)
     fingerprints = Fingerprints.over(index.manifest.scan_fingerprint, config, listed, classes, concepts)
-    with ExitStack() as stack:
-        cluster = cache(lambda: stack.enter_context(connected(config.cluster, verbose=verbose)))
+    with Connection(config.cluster, verbose=verbose) as cluster:
         loaded = cache(lambda: _load(config, index.manifest, listed, classes, concepts))
 
         def compute(lock: RunLock) -> Manifest:

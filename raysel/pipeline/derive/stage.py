@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from raysel.config import DeriveConfig
 from raysel.neurons import Rankings, Tap, first_neurons
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.derive.chunk import Chunk, Labels, derive_chunk
 from raysel.pipeline.derive.chunk_files import ChunkFiles
 from raysel.pipeline.derive.inputs import Cost, Inputs
 from raysel.pipeline.derive.machines import clear_machines, fill_machines
 from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.progress import Stage
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.state import RunningState
 from raysel.selectivity import check_plugins, plugin_versions
 from raysel.store import FileEntry

@@ -17,13 +17,13 @@ from raysel.errors import RayselError
 from raysel.images import ImagesList, open_source, output_numbers, subset
 from raysel.network import Classifier, with_absolute_paths
 from raysel.pipeline.cluster import connected
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.interventions.classifier_actor import ClassifierActor
 from raysel.pipeline.plan import images_list
 from raysel.pipeline.progress import Reporter
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
-from raysel.pipeline.scan.layout import ScanLayout
+from raysel.pipeline.scan.layout import ScanLayout, scan_calls
 
 TOP = (1, 5)
 _WAITING, _BAD = -2, -1
@@ -64,7 +64,7 @@ def grayscale_error(config: RunConfig, reporter: Reporter) -> GrayscaleError:
         planned, _ = images_list(source, options.shards, None, lambda: cluster, reporter)
         images = labeling.label(subset(planned, options.limit, options.sample), reporter)
         classes = _classes(images, labeling.meaning(images)[0], classifier)
-        layout = ScanLayout.of(config.scan, cluster)
+        layout = ScanLayout.of(config.scan, cluster, scan_calls(config.scan, len(images.images)))
         settings = {
             "config": with_absolute_paths(config.network),
             "weights_digest": classifier.weights_digest,

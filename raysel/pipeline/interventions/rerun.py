@@ -17,13 +17,13 @@ from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.interventions import Intervention, chosen, measured
 from raysel.neurons import Tap
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.derive.machines import clear_machines, fill_machines
 from raysel.pipeline.derive.task_runner import TaskRunner
 from raysel.pipeline.interventions.jobs import Entries, Job, intervention_of, jobs_of
 from raysel.pipeline.progress import Stage
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState
 from raysel.store import RUNS_PREFIX, get_snapshot, put_snapshot
@@ -83,7 +83,7 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
     from raysel.network import with_absolute_paths  # with torch, which other options of derive do not need
 
     run.load()  # fails here, in one line, if it is not the network of the scan
-    config, layout = run.config.scan, ScanLayout.of(run.config.scan, run.cluster())
+    config, layout = run.config.scan, ScanLayout.of(run.config.scan, run.cluster(), len(jobs))
     ids = np.unique(entries.image)
     inputs = Inputs.of(
         run.source, run.network.preprocessing, run.images, ids, run.config.derive.cache_gb, uuid.uuid4().hex

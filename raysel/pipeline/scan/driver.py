@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from raysel.errors import RayselError
 from raysel.images import ImagesList
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.context import Run
 from raysel.pipeline.operations.scan_metrics import ScanMetrics
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.call_result import CallResult

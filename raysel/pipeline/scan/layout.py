@@ -32,8 +32,10 @@ class ScanLayout:
         return {"num_gpus": 1} if self.gpu else {"num_cpus": _ACTOR_CPUS}
 
     @classmethod
-    def of(cls, config: ScanConfig, cluster: Cluster) -> ScanLayout:
-        """The layout that the configuration asks for on this cluster.
+    def of(cls, config: ScanConfig, cluster: Cluster, calls: int) -> ScanLayout:
+        """The layout that the configuration asks for on this cluster, for so many calls of actors.
+
+        By default it has an actor for each CPU, but not more than there are calls: each takes seconds to start.
 
         Raises:
             RayselError: the cluster has fewer GPUs or CPUs than there are to be actors.
@@ -47,12 +49,17 @@ class ScanLayout:
             return cls(config.gpus, forward_batch(config), gpu=True, device=device)
         if cluster.cpus < 1:
             raise RayselError("the cluster has no CPU to scan on")
-        workers = config.workers or cluster.cpus
+        workers = config.workers or min(cluster.cpus, max(calls, 1))
         if workers > cluster.cpus:
             raise RayselError(
                 f"--workers {workers}, but the cluster has {cluster.cpus} CPUs: ask for at most that many"
             )
         return cls(workers, forward_batch(config), gpu=False, device="cpu")
+
+
+def scan_calls(config: ScanConfig, images: int) -> int:
+    """Calls of actors that a scan of so many images takes."""
+    return -(-images // config.call_images)
 
 
 def forward_batch(config: ScanConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from raysel.errors import RayselError
 from raysel.images import open_source, subset
 from raysel.network import Network, load
 from raysel.neurons import first_neurons
-from raysel.pipeline.cluster import connected
+from raysel.pipeline.cluster import Connection
 from raysel.pipeline.context import NetworkFacts, Run
 from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.fingerprint import Fingerprints
@@ -23,7 +23,7 @@ from raysel.pipeline.plan import images_list, save_plan
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import writable_folder
 from raysel.pipeline.scan.driver import scan
-from raysel.pipeline.scan.layout import ScanLayout
+from raysel.pipeline.scan.layout import ScanLayout, scan_calls
 from raysel.pipeline.scan.state import RunningState, Snapshots
 from raysel.store import MANIFEST_NAME, locked, remove_progress
 
@@ -58,7 +58,9 @@ def scan_together(configs: Sequence[RunConfig], reporter: Reporter) -> list[str]
         count = len(first.images.images)
         state = snapshots.load() or RunningState.empty(ends[-1], first.config.scan.rank_depth, count)
         if state.done < count:
-            layout = ScanLayout.of(first.config.scan, first.cluster())
+            layout = ScanLayout.of(
+                first.config.scan, first.cluster(), scan_calls(first.config.scan, count - state.done)
+            )
             reporter.say(f"scan: {count - state.done:,} images, {ends[-1]:,} neurons of {len(runs)} networks together")
             scan(first, layout, state, snapshots, runs[1:])
         for run, (start, end) in zip(runs, pairwise(ends), strict=True):
@@ -78,7 +80,7 @@ def _runs(networks: Sequence[tuple[RunConfig, Network]], stack: ExitStack, repor
     config, options = networks[0][0], networks[0][0].source
     source = open_source(options.images, options.kind, options.uri_column, options.label_column)
     labeling = Labeling.read(config)
-    cluster = cache(lambda: stack.enter_context(connected(config.cluster)))
+    cluster = stack.enter_context(Connection(config.cluster))
     planned, _ = images_list(source, options.shards, writable_folder(config.out), cluster, reporter)
     images = labeling.label(subset(planned, options.limit, options.sample), reporter)
     about = (images, *labeling.meaning(images))

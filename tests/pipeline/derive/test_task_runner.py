@@ -12,8 +12,8 @@ import ray
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
 from raysel.pipeline.cluster import cluster_now
+from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.derive.task_runner import TaskRunner
-from raysel.pipeline.ray_errors import as_raysel_error_from_worker
 
 pytestmark = pytest.mark.ray
 
