@@ -104,6 +104,10 @@ _ELSEWHERE = {"derive": "index"}
 _INTERRUPTED, _TERMINATED = 130, 143
 
 
+class _TerminatedError(BaseException):
+    """SIGTERM has come. Not an `Exception`: what handles faults does not handle it."""
+
+
 def _default_shown(value: object) -> str | None:
     return None if value in (None, False, ()) else str(value)
 
@@ -148,6 +152,9 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("raysel: interrupted", file=sys.stderr)
         status = _INTERRUPTED
+    except _TerminatedError:
+        print("raysel: terminated", file=sys.stderr)
+        status = _TERMINATED
     except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
@@ -161,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _terminate(*_: object) -> None:
     """End as Ctrl-C does: locks are released, and Ray ends with its processes."""
-    raise SystemExit(_TERMINATED)
+    raise _TerminatedError
 
 
 def _without_secrets(line: str) -> str:

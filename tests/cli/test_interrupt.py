@@ -1,4 +1,4 @@
-"""Ctrl-C: one line, nothing half-written, and no Ray left behind."""
+"""Ctrl-C and SIGTERM: one line, nothing half-written, and no Ray left behind."""
 
 from __future__ import annotations
 
@@ -40,8 +40,21 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def interrupt(run: subprocess.Popen) -> None:
+    """As in a terminal, the signal goes to all that the command has started."""
+    os.killpg(run.pid, signal.SIGINT)
+
+
+def terminate(run: subprocess.Popen) -> None:
+    """As schedulers do."""
+    run.terminate()
+
+
 @pytest.mark.parametrize("moment", ["Ray starts", "scan"])
-def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str):
+@pytest.mark.parametrize(
+    ("end", "status", "word"), [(interrupt, 130, "interrupted"), (terminate, 143, "terminated")], ids=["int", "term"]
+)
+def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str, end, status: int, word: str):
     place, said = tmp_path / "index", tmp_path / "stderr"
     (tmp_path / "run.toml").write_text(f"[cluster]\nnum_cpus = 1\ntemp_dir = '{ray_folder}'\n")
     typed = [
@@ -63,7 +76,7 @@ def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str):
             stdout=subprocess.PIPE,
             stderr=err,
             text=True,
-            start_new_session=True,  # as in a terminal, the signal goes to all that the command has started
+            start_new_session=True,
             preexec_fn=hear_interrupts,
         )
     try:
@@ -73,19 +86,19 @@ def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str):
             wait_until(lambda: any(ray_folder.iterdir()) or run.poll() is not None, 120)
         assert run.poll() is None, said.read_text()
         assert moment != "scan" or len(marked_processes(str(tmp_path))) > 1, "Ray runs, and is seen to"
-        os.killpg(run.pid, signal.SIGINT)
+        end(run)
         started = time.monotonic()
         out, _ = run.communicate(timeout=60)
         took = time.monotonic() - started
     finally:
         run.kill()
         run.wait()
-    assert run.returncode == 130, said.read_text()
+    assert run.returncode == status, said.read_text()
     assert took < WITHIN_S
     assert out == ""
     lines = said.read_text().splitlines()
     assert [line for line in lines if not line.startswith(("raysel plan: ", "raysel scan: "))] == [lines[-1]]
-    assert lines[-1] == "raysel: interrupted"
+    assert lines[-1] == f"raysel: {word}"
     assert not (place / "manifest.json").exists()
     assert not (place / "LOCK").exists(), "given back"
     wait_until(lambda: not marked_processes(str(tmp_path)), WITHIN_S)

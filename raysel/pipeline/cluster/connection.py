@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -85,6 +86,7 @@ class Connection:
                 self._ready.wait()
             if self._fault is not None:
                 raise self._fault
+            _take_sigterm_back()
             self._settings.enter_context(settled(self._verbose))
             self._cluster = replace(cluster_now(), session=self._session)
         return self._cluster
@@ -108,6 +110,12 @@ class Connection:
             self._fault = error
         finally:
             self._ready.set()
+
+
+def _take_sigterm_back() -> None:
+    """Give SIGTERM to Python's handler again: Ray's core has put one in front of it that prints a stack trace."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 @contextmanager
