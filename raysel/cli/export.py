@@ -26,9 +26,12 @@ def export(
         by: What makes neurons neighbors, as of raysel similar: their best images, their classes or their features.
     """
     from raysel.cli.output import print_json
+    from raysel.pipeline.progress import Reporter
     from raysel.query import open_searchable, write_atlas
 
-    neurons = write_atlas(open_searchable(index), atlas, by)
+    opened = open_searchable(index)
+    with Reporter().stage("export", "neurons", opened.manifest.counts.neurons) as stage:
+        neurons = write_atlas(opened, atlas, by, stage.advance)
     if as_json:
         print_json({"file": str(atlas), "neurons": neurons})
     else:

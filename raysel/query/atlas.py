@@ -7,6 +7,7 @@ The forms are those that embedding-atlas and the Hugging Face tools read: a pict
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,9 @@ _NEIGHBORS = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa
 _ROWS_PER_GROUP = 1_000
 
 
-def write_atlas(index: Index, out: str | os.PathLike[str], by: By = "images") -> int:
+def write_atlas(
+    index: Index, out: str | os.PathLike[str], by: By = "images", advance: Callable[[int], object] = lambda _: None
+) -> int:
     """Write a Parquet file with a row per neuron that is not dead, in the order of the network; returns their number.
 
     Columns: ``neuron`` (its address), ``image`` (the neuron feature as PNG), ``name`` of the label, the numbers and
@@ -38,6 +41,7 @@ def write_atlas(index: Index, out: str | os.PathLike[str], by: By = "images") ->
         index: an open index.
         out: path of the file.
         by: what is compared, as of `similarities`.
+        advance: called with the number of neurons whose neighbors were found.
 
     Raises:
         RayselError: the file cannot be written, or `by` needs what the index does not have.
@@ -47,7 +51,7 @@ def write_atlas(index: Index, out: str | os.PathLike[str], by: By = "images") ->
     place = principal_coordinates(profiles_of(index, by)[alive])
     for number, name in enumerate(("projection_x", "projection_y")):
         table = table.append_column(name, pa.array(place[:, number]))
-    table = table.append_column("neighbors", _neighbors(index, alive, by))
+    table = table.append_column("neighbors", _neighbors(index, alive, by, advance))
     table = table.add_column(1, pa.field("image", _IMAGE), _images(index, table))
     try:
         pq.write_table(table, out, compression="zstd", row_group_size=_ROWS_PER_GROUP)
@@ -82,7 +86,7 @@ def _images(index: Index, table: pa.Table) -> pa.Array:
     return pa.StructArray.from_arrays([contents, paths], fields=list(_IMAGE))
 
 
-def _neighbors(index: Index, rows: NDArray[np.int64], by: By) -> pa.Array:
+def _neighbors(index: Index, rows: NDArray[np.int64], by: By, advance: Callable[[int], object]) -> pa.Array:
     """Each neuron and the most similar ones, as rows of the table, with their distances."""
     count = min(NEIGHBORS, len(rows) - 1)
     found = []
@@ -92,4 +96,5 @@ def _neighbors(index: Index, rows: NDArray[np.int64], by: By) -> pa.Array:
         nearest = np.argpartition(distances, count)[: count + 1] if count < len(rows) - 1 else np.arange(len(rows))
         nearest = nearest[np.lexsort((nearest, distances[nearest]))]
         found.append({"ids": nearest.tolist(), "distances": np.maximum(distances[nearest], 0.0).tolist()})
+        advance(1)
     return pa.array(found, _NEIGHBORS)
