@@ -54,7 +54,7 @@ def called_modules(module: nn.Module, probes: Sequence[torch.Tensor]) -> list[Ca
         with _hooked(module, returned), torch.inference_mode():
             try:
                 module(probe)
-            except Exception as error:  # the network's code can raise anything
+            except (Exception, SystemExit) as error:  # the network's code can raise anything
                 raise UntraceableError(f"forward of {list(probe.shape)}: {type_and_first_line(error)}") from error
         for name, shape in returned.items():
             shapes.setdefault(name, shape)

@@ -62,6 +62,16 @@ def exits() -> nn.Module:
     sys.exit(3)
 
 
+class ExitsInForward(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if super().forward(x).isfinite().all():
+            sys.exit(3)
+        return x
+
+
 def without_values() -> nn.Module:
     with torch.device("meta"):
         return nn.Conv2d(3, 4, 3)

@@ -24,7 +24,7 @@ def trace_by_export(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     try:
         with silenced():
             program = torch.export.export(module, (images,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
-    except Exception as error:  # the network's code can raise anything
+    except (Exception, SystemExit) as error:  # the network's code can raise anything
         raise UntraceableError(f"torch.export: {type_and_first_line(error)}") from error
     return trace_program(program, input_size)
 

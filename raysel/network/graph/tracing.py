@@ -92,7 +92,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     try:
         with silenced():
             graph = tracer.trace(module)
-    except Exception as error:  # the network's code can raise anything on a proxy
+    except (Exception, SystemExit) as error:  # the network's code can raise anything on a proxy
         raise UntraceableError(f"torch.fx: {type_and_first_line(error)}") from error
     _bind_defaults(graph)
     graph_module = fx.GraphModule(module, graph)
@@ -198,7 +198,7 @@ def shapes_of(module: fx.GraphModule, input_size: tuple[int, int], batch: int = 
     with torch.no_grad():  # in inference mode torch does not count writes
         try:
             recorder.run(probe)
-        except Exception as error:  # the network's code can raise anything
+        except (Exception, SystemExit) as error:  # the network's code can raise anything
             raise UntraceableError(f"forward of {list(probe.shape)}: {type_and_first_line(error)}") from error
     if recorder.memory.follow_writes(module.graph, recorder.shapes):
         module.recompile()

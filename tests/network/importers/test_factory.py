@@ -24,6 +24,7 @@ OWN = "tests.network.small:InPlace"
         ("tests.network.small:nothing", r"module 'tests.network.small' has no function 'nothing'"),
         ("tests.network.small:fails", r"tests.network.small:fails failed with KeyError: 'no such thing'"),
         ("tests.network.small:exits", r"tests.network.small:exits failed with SystemExit: 3"),
+        ("tests.network.small:ExitsInForward", r"forward of .*: SystemExit: 3"),
         ("tests.network.small:without_values", r"weights on the device 'meta', without values"),
         ("tests.network.small:text", r"must return a torch.nn.Module, not str"),
         ("tests.network.small:bad_preprocessing", r"its preprocessing is wrong at 'resise'"),
