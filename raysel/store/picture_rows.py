@@ -29,7 +29,7 @@ def feature_row(
     height, width = count.shape
     if feature.shape != (height, width, 3):
         raise ValueError(f"feature {feature.shape} does not fit its count {count.shape}")
-    clean = np.where(count[..., None] > 0, feature, 0.0)
+    clean = feature if count.all() else np.where(count[..., None] > 0, feature, 0.0)
     return {
         "channel": channel,
         "height": height,

@@ -94,7 +94,9 @@ FEATURES = pa.schema(
         _column("channel", pa.int32(), "Channel of the layer that names the file, from 0"),
         _column("height", pa.int32(), "Rows of the neuron feature, pixels"),
         _column("width", pa.int32(), "Columns of the neuron feature, pixels"),
-        _column("picture", pa.binary(), "Neuron feature, lossless WebP, 8 bits; transparent where no crop shows the pixel"),
+        _column(
+            "picture", pa.binary(), "Neuron feature, lossless WebP, 8 bits; transparent where no crop shows the pixel"
+        ),
         _column(
             "feature",
             pa.binary(),

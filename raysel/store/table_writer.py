@@ -28,6 +28,7 @@ IMAGES_PER_GROUP = 4_096
 _PICTURES = ("picture", "feature", "count")
 """Columns without statistics, which would copy a picture into the file's footer."""
 _RANKINGS: dict[str, Any] = {
+    "compression_level": 9,
     "use_dictionary": ["layer", "label", "image", "row", "column", "x0", "y0", "x1", "y1"],
     "column_encoding": {
         "channel": "DELTA_BINARY_PACKED",
@@ -92,7 +93,9 @@ class TableWriter:
 
     def features(self, layer: str, tables: Iterable[pa.Table]) -> FileEntry:
         """``features/<layer>.parquet`` from a stream of tables, sorted by channel; dead neurons have no row."""
-        return self._write_neurons(layer_file("features", layer), FEATURES, tables, PICTURES_PER_GROUP, **_PICTURES_LEVEL)
+        return self._write_neurons(
+            layer_file("features", layer), FEATURES, tables, PICTURES_PER_GROUP, **_PICTURES_LEVEL
+        )
 
     def sheets(self, layer: str, tables: Iterable[pa.Table]) -> FileEntry:
         """``sheets/<layer>.parquet`` from a stream of tables, sorted by channel; dead neurons have no row."""
