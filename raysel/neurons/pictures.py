@@ -41,6 +41,21 @@ class ContactSheet:
     cell_size: tuple[int, int]
     """(height, width) of a cell of the grid."""
 
+    @classmethod
+    def of(cls, crops: NDArray[np.uint8]) -> ContactSheet:
+        """The sheet of N >= 1 crops, uint8 [N, h, w, 3]."""
+        n, down, across, _ = crops.shape
+        height, width = (-(-side // _BLOCK) * _BLOCK for side in (down, across))
+        columns = min(n, SHEET_COLUMNS)
+        lines = -(-n // columns)
+        cells = np.full((lines, height, columns, width, 3), _WHITE, dtype=np.uint8)
+        for line in range(lines):
+            row = crops[line * columns : (line + 1) * columns]
+            cells[line, :down, : len(row), :across] = row.swapaxes(0, 1)
+        cells[:, :, :, across:] = cells[:, :, :, across - 1 : across]
+        cells[:, down:] = cells[:, down - 1 : down]
+        return cls(cells.reshape(lines * height, columns * width, 3), n, (down, across), (height, width))
+
     @property
     def columns(self) -> int:
         """Crops in one row of the grid."""
@@ -55,19 +70,7 @@ class ContactSheet:
 
 def contact_sheet(crops: Crops) -> ContactSheet:
     """The contact sheet of N >= 1 crops."""
-    n, *size, _ = crops.sums.shape
-    (down, across), (height, width) = size, (-(-side // _BLOCK) * _BLOCK for side in size)
-    columns = min(n, SHEET_COLUMNS)
-    lines = -(-n // columns)
-    levels = _levels(crops)
-    cells = np.full((lines, height, columns, width, 3), _WHITE, dtype=np.uint8)
-    for line in range(lines):
-        row = levels[line * columns : (line + 1) * columns]
-        cells[line, :down, : len(row), :across] = row.swapaxes(0, 1)
-    cells[:, :, :, across:] = cells[:, :, :, across - 1 : across]
-    cells[:, down:] = cells[:, down - 1 : down]
-    picture = cells.reshape(lines * height, columns * width, 3)
-    return ContactSheet(picture, n, (down, across), (height, width))
+    return ContactSheet.of(_levels(crops))
 
 
 def _levels(crops: Crops) -> NDArray[np.uint8]:
