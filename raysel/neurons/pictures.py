@@ -21,7 +21,7 @@ SHEET_COLUMNS = 10
 _WHITE = 255
 _BLOCK = 8  # pixels a side of what JPEG transforms at a time
 _SMALL = 16  # pixels a side: a smaller crop is shown so large that its single pixels are seen
-_FINE, _COARSE = (4, 0), (12, 3)
+_FINE, _COARSE = (4, 0), (14, 3)
 """JPEG's quantization: steps of ``a + b (u + v)`` for frequency (u, v), in brightness and color alike. The usual tables
 keep less color, and less of what is one or two pixels wide, which is much of a crop: at equal size, crops are closer to
 their originals than with those, and color is closer than in WebP, which halves its resolution."""
@@ -91,11 +91,11 @@ def _levels(crops: Crops) -> NDArray[np.uint8]:
     return levels
 
 
-def feature_picture(feature: NDArray[np.float64], count: NDArray[np.integer]) -> bytes:
+def feature_picture(feature: NDArray[np.floating], count: NDArray[np.integer]) -> bytes:
     """A neuron feature as lossless WebP, 8 bits a channel.
 
     Args:
-        feature: float64 [h, w, 3], RGB in [0, 1].
+        feature: float [h, w, 3], RGB in [0, 1].
         count: int [h, w], how many crops show each pixel. If it is 0 somewhere, the picture is transparent there.
     """
     levels = feature * 255
