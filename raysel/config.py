@@ -182,6 +182,8 @@ class DeriveConfig:
     alone make it the whole image. `effective`: the square that holds 95 % of the squared gradient over 64 images."""
     feature_max_size: Annotated[PositiveInt, Enters.INDEX] = 144
     """Larger crops are reduced by a whole factor to at most this many pixels a side."""
+    float_features: Annotated[bool, Enters.INDEX] = False
+    """Also store neuron features as float16, which takes four times as much space as their pictures of 8 bits."""
     sheet_crop_size: Annotated[PositiveInt, Enters.INDEX] = 48
     """Most pixels a side of the crops on contact sheets."""
     color_space: Annotated[Literal["authors", "orthonormal"], Enters.INDEX] = "authors"

@@ -37,10 +37,10 @@ class Links(Protocol):
         """The page of a neuron."""
 
     def feature(self, address: str) -> str:
-        """The neuron feature, a PNG."""
+        """The neuron feature, a WebP."""
 
     def sheet(self, address: str) -> str:
-        """The contact sheet of the crops, a JPEG or PNG."""
+        """The contact sheet of the crops, a JPEG."""
 
     def portrait(self, address: str) -> str:
         """Feature and crops on one picture to keep."""
@@ -151,10 +151,10 @@ class SiteLinks:
 
     def feature(self, address: str) -> str:
         """See `Links`."""
-        return self._of("feature", address, "png")
+        return self._of("feature", address, "webp")
 
     def sheet(self, address: str) -> str:
-        """See `Links`. The suffix does not say which of the two it is: a browser sees it in the first bytes."""
+        """See `Links`."""
         return self._of("sheet", address, "jpg")
 
     def portrait(self, address: str) -> str:

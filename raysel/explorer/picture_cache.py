@@ -68,25 +68,22 @@ class Sheet:
     """A contact sheet as stored, with the grid of its crops."""
 
     picture: bytes
-    """JPEG or PNG."""
+    """JPEG."""
     size: tuple[int, int]
-    """(width, height) of the picture, pixels. It may be wider than its crops."""
+    """(width, height) of the picture, pixels."""
     crops: int
     columns: int
     height: int
-    """Of a crop, pixels of the picture, as are `width` and `gap`."""
+    """Of a crop, pixels of the picture, as is `width`."""
     width: int
-    gap: int
-
-    @property
-    def media_type(self) -> str:
-        """By the first bytes of the file."""
-        return "image/png" if self.picture.startswith(b"\x89PNG") else "image/jpeg"
+    cell_height: int
+    """Of a cell of the grid, pixels of the picture, as is `cell_width`; the crop is in its upper left corner."""
+    cell_width: int
 
     def corner(self, rank: int) -> tuple[int, int]:
         """(x, y) of the upper left corner of a crop, pixels."""
         line, column = divmod(rank, self.columns)
-        return column * (self.width + self.gap), line * (self.height + self.gap)
+        return column * self.cell_width, line * self.cell_height
 
 
 @dataclass(frozen=True)
@@ -97,18 +94,18 @@ class Pictures:
     cache: BoundedCache
 
     def feature(self, layer: str, channel: int) -> bytes | None:
-        """The neuron feature as PNG; None if the neuron is dead or has no feature.
+        """The neuron feature as WebP; None if the neuron is dead or has no feature.
 
         A row group holds the features of neighboring channels, which a gallery asks for as well: all are kept.
         """
         table = self.index.table(layer_file("features", layer))
         for group in table.groups_with(channel=channel):
-            pngs = self.cache.get(
+            pictures = self.cache.get(
                 (*self._of_index, "feature", layer, group),
-                lambda group=group: _sized(table.group(group, ["channel", "png"]).to_pydict()),  # type: ignore[misc]
+                lambda group=group: _sized(table.group(group, ["channel", "picture"]).to_pydict()),  # type: ignore[misc]
             )
-            if channel in pngs:
-                return pngs[channel]
+            if channel in pictures:
+                return pictures[channel]
         return None
 
     def sheet(self, layer: str, channel: int) -> Sheet | None:
@@ -126,11 +123,11 @@ class Pictures:
             return None, 1
         (row,) = rows
         size = Image.open(io.BytesIO(row["picture"])).size
-        grid = (row[name] for name in ("crops", "columns", "crop_height", "crop_width", "gap"))
+        grid = (row[name] for name in ("crops", "columns", "crop_height", "crop_width", "cell_height", "cell_width"))
         sheet = Sheet(row["picture"], size, *grid)
         return sheet, len(sheet.picture)
 
 
 def _sized(columns: dict[str, list[Any]]) -> tuple[dict[int, bytes], int]:
-    pngs = dict(zip(columns["channel"], columns["png"], strict=True))
-    return pngs, sum(len(png) for png in pngs.values()) + 1
+    pictures = dict(zip(columns["channel"], columns["picture"], strict=True))
+    return pictures, sum(map(len, pictures.values())) + 1

@@ -110,7 +110,7 @@ class _Site:
         self._put(f"data/{name}.json", json.dumps(neuron_data(self.index, neuron, keys), ensure_ascii=False))
         feature = self.pictures.feature(neuron.layer, neuron.channel)
         if feature is not None:
-            self._put(f"feature/{name}.png", feature)
+            self._put(f"feature/{name}.webp", feature)
         if view.sheet is not None:
             self._put(f"sheet/{name}.jpg", view.sheet.picture)
 

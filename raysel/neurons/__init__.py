@@ -5,7 +5,7 @@ from raysel.neurons.feature import NeuronFeature, neuron_feature
 from raysel.neurons.field_data import field_data, field_of
 from raysel.neurons.keys import MAX_IMAGES, activations_of, candidate_keys
 from raysel.neurons.merging import fold_into, keep_top, merge, select
-from raysel.neurons.pictures import contact_sheet, encode_sheet, feature_png, sheet_boxes
+from raysel.neurons.pictures import ContactSheet, contact_sheet, feature_picture
 from raysel.neurons.ranking import Candidates, Rankings
 from raysel.neurons.receptive_field import AxisField, ReceptiveField
 from raysel.neurons.tap import Tap, first_neurons
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_IMAGES",
     "AxisField",
     "Candidates",
+    "ContactSheet",
     "CropCutter",
     "Crops",
     "NeuronFeature",
@@ -23,8 +24,7 @@ __all__ = [
     "activations_of",
     "candidate_keys",
     "contact_sheet",
-    "encode_sheet",
-    "feature_png",
+    "feature_picture",
     "field_data",
     "field_of",
     "first_neurons",
@@ -33,5 +33,4 @@ __all__ = [
     "merge",
     "neuron_feature",
     "select",
-    "sheet_boxes",
 ]

@@ -24,7 +24,7 @@ SCAN_VERSION = 2
 
 2: images run alone in networks that mix the images of a batch and in those that cannot be traced.
 """
-DERIVE_VERSION = 8
+DERIVE_VERSION = 9
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
@@ -34,6 +34,7 @@ DERIVE_VERSION = 8
 6: a convolution that is called as a function without a stride has stride 1; columns of interventions.
 7: fields behind group norm over rows, instance norm with stored statistics and batch norm without.
 8: the chance level is not below 0 by a rounding error.
+9: pictures are smaller, and float16 features are an option; columns of the neurons table are as before.
 """
 
 

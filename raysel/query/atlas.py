@@ -6,6 +6,7 @@ The forms are those that embedding-atlas and the Hugging Face tools read: a pict
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ from raysel.errors import RayselError
 from raysel.query.columns import NAME, NEURON, selected
 from raysel.query.profiles.principal_axes import principal_coordinates
 from raysel.query.profiles.similarity import By, profiles_of, similarities
-from raysel.store import Index
+from raysel.store import Index, decode_picture
 
 NEIGHBORS = 15
 """Neighbors of each neuron, itself apart: as many for all, as the tools expect."""
@@ -78,12 +79,19 @@ def _images(index: Index, table: pa.Table) -> pa.Array:
     """The neuron features of the table's neurons, which are in the order of the network."""
     pictures: dict[tuple[str, int], bytes] = {}
     for layer in table["layer"].unique().to_pylist():
-        for batch in index.feature_batches(layer, ["channel", "png"]):
-            pictures |= {(layer, row["channel"]): row["png"] for row in batch.to_pylist()}
+        for batch in index.feature_batches(layer, ["channel", "picture"]):
+            pictures |= {(layer, row["channel"]): _png(row["picture"]) for row in batch.to_pylist()}
     addresses = list(zip(table["layer"].to_pylist(), table["channel"].to_pylist(), strict=True))
     contents = pa.array([pictures[address] for address in addresses], pa.binary())
     paths = pa.array([f"{layer}-{channel}.png" for layer, channel in addresses])
     return pa.StructArray.from_arrays([contents, paths], fields=list(_IMAGE))
+
+
+def _png(picture: bytes) -> bytes:
+    """A stored neuron feature as PNG, which every tool reads."""
+    file = io.BytesIO()
+    decode_picture(picture).save(file, "PNG")
+    return file.getvalue()
 
 
 def _neighbors(index: Index, rows: NDArray[np.int64], by: By, advance: Callable[[int], object]) -> pa.Array:

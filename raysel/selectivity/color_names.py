@@ -34,15 +34,19 @@ def color_names(evidence: Evidence) -> dict[str, Value]:
 def _of_crops(crops: Crops, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64 [11]: sums of memberships over the visible pixels, weighted by crop."""
     of_crop = weights[:, None, None]
+    channels = (crops.sums[..., channel] for channel in range(3))
     if crops.grid.factor == 1:
-        levels = crops.sums // (256 // LEVELS)
+        red, green, blue = (channel // (256 // LEVELS) for channel in channels)
     else:
         shown = crops.rows[:, :, None] * crops.columns[:, None, :]
-        levels = (crops.sums * (LEVELS / (256 * np.maximum(shown, 1)))[..., None]).astype(np.uint8)
-    red, green, blue = levels.reshape(-1, 3).T
-    cells = (red.astype(np.int64) * LEVELS + green) * LEVELS + blue
-    weight = np.broadcast_to(of_crop, levels.shape[:3]) if crops.complete else crops.visible * of_crop
-    total = np.bincount(cells, weight.ravel())
+        scale = LEVELS / (256 * np.maximum(shown, 1))
+        red, green, blue = ((channel * scale).astype(np.uint8) for channel in channels)
+    cells = red.astype(np.int64)
+    for channel in (green, blue):
+        cells *= LEVELS
+        cells += channel
+    weight = np.broadcast_to(of_crop, cells.shape) if crops.complete else crops.visible * of_crop
+    total = np.bincount(cells.ravel(), weight.ravel())
     occurring = np.flatnonzero(total != 0)
     by_name = total[occurring].astype(np.float32) @ memberships_by_cell()[occurring]
     return by_name.astype(np.float64)

@@ -25,7 +25,7 @@ from raysel.store.manifest import (
     recorded_taps,
 )
 from raysel.store.neuron import ClassShare, Neuron, neuron_address
-from raysel.store.picture_rows import decode_feature, feature_row, sheet_row
+from raysel.store.picture_rows import decode_feature, decode_picture, feature_row, sheet_row
 from raysel.store.plain_rows import plain_row, plain_rows, spelled
 from raysel.store.publication import (
     check_files,
@@ -85,6 +85,7 @@ __all__ = [
     "UnreadableManifestError",
     "check_files",
     "decode_feature",
+    "decode_picture",
     "documented",
     "feature_row",
     "files_of_others",

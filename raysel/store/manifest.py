@@ -23,7 +23,7 @@ from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.neurons import ReceptiveField, Tap, field_of
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Format of the files that this code reads and writes.
 
 2: `Counts.passed_over` became `Counts.skipped`.
@@ -31,6 +31,7 @@ FORMAT_VERSION = 5
 4: the neurons table has the columns of the color names, of the concepts and of sharpness.
 5: the taps have their receptive fields in full, so that an index is derived again without its network, and the neurons
    table has the columns of interventions.
+6: neuron features are WebP and without float16 unless asked for, and the crops of a sheet are in cells.
 """
 
 MANIFEST_NAME = "manifest.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raysel.errors import RayselError
-from raysel.store.picture_rows import decode_feature, row_crops
+from raysel.store.picture_rows import decode_feature, decode_picture, joined, row_crops
 from raysel.store.source_crops import SourceCrop, source_crops
 from raysel.store.table_writer import layer_file
 
@@ -56,9 +55,11 @@ class Neuron:
 
     @property
     def feature(self) -> NDArray[np.float32] | None:
-        """The neuron feature (Eq. 1): float32[h, w, 3], RGB in [0, 1], stored as float16; None if the neuron is dead.
+        """The neuron feature (Eq. 1): float32[h, w, 3], RGB in [0, 1]; None if the neuron is dead.
 
-        A pixel that no crop shows is NaN: it lies outside of every image.
+        Values are rounded to multiples of 1/255, or to float16 in an index that was made with ``float_features``. The
+        selectivity indexes were computed from the exact feature. A pixel that no crop shows is NaN: it lies outside of
+        every image.
         """
         row = self._feature_row
         return None if row is None else decode_feature(row)[0]
@@ -73,13 +74,13 @@ class Neuron:
     def picture(self) -> Image.Image | None:
         """The neuron feature as RGBA, transparent where no crop shows the pixel; None if the neuron is dead."""
         row = self._feature_row
-        return None if row is None else Image.open(io.BytesIO(row["png"])).convert("RGBA")
+        return None if row is None else decode_picture(row["picture"]).convert("RGBA")
 
     @property
     def sheet(self) -> Image.Image | None:
         """All crops on one RGB picture, row by row in rank order; None if the neuron is dead."""
         row = self._sheet_row
-        return None if row is None else Image.open(io.BytesIO(row["picture"])).convert("RGB")
+        return None if row is None else joined(row_crops(row), row["columns"])
 
     @property
     def crops(self) -> list[Image.Image]:

@@ -94,8 +94,15 @@ FEATURES = pa.schema(
         _column("channel", pa.int32(), "Channel of the layer that names the file, from 0"),
         _column("height", pa.int32(), "Rows of the neuron feature, pixels"),
         _column("width", pa.int32(), "Columns of the neuron feature, pixels"),
-        _column("png", pa.binary(), "Neuron feature, 8 bit RGB or RGBA PNG; transparent where no crop shows the pixel"),
-        _column("feature", pa.binary(), "Neuron feature, little-endian float16[height, width, 3], RGB in [0, 1]"),
+        _column(
+            "picture", pa.binary(), "Neuron feature, lossless WebP, 8 bits; transparent where no crop shows the pixel"
+        ),
+        _column(
+            "feature",
+            pa.binary(),
+            "Neuron feature, little-endian float16[height, width, 3], RGB in [0, 1]; null without float_features",
+            nullable=True,
+        ),
         _column("count", pa.binary(), "Number of crops that show each pixel, little-endian uint16[height, width]"),
     ]
 )
@@ -103,12 +110,13 @@ FEATURES = pa.schema(
 SHEETS = pa.schema(
     [
         _column("channel", pa.int32(), "Channel of the layer that names the file, from 0"),
-        _column("picture", pa.binary(), "Image file: the neuron's crops in rank order, row by row on a grid"),
+        _column("picture", pa.binary(), "JPEG: the neuron's crops in rank order, row by row on a grid of cells"),
         _column("crops", pa.int32(), "Number of crops on the picture"),
         _column("columns", pa.int32(), "Number of crops in one row of the grid"),
         _column("crop_height", pa.int32(), "Height of a crop, pixels of the picture"),
         _column("crop_width", pa.int32(), "Width of a crop, pixels of the picture"),
-        _column("gap", pa.int32(), "Pixels between neighboring crops, across and down"),
+        _column("cell_height", pa.int32(), "Height of a cell; the crop is in its upper left corner"),
+        _column("cell_width", pa.int32(), "Width of a cell"),
     ]
 )
 

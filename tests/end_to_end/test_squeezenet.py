@@ -95,7 +95,7 @@ def configured(assets: Path, tmp_path: Path) -> RunConfig:
             layers=tuple(GEOMETRY),
         ),
         scan=ScanConfig(workers=2, rank_depth=60),
-        derive=DeriveConfig(n_max=15),
+        derive=DeriveConfig(n_max=15, float_features=True),
     )
 
 

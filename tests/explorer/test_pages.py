@@ -214,7 +214,7 @@ def test_an_index_in_an_object_store(s3):
     assert "stem" in client.get("/i/made/").text
     neuron = "features.10:8"
     assert client.get(f"/i/made/neuron/{neuron}").text.count('<svg class="crop') == len(made.crops["features.10", 8])
-    assert client.get(f"/i/made/feature/{neuron}").headers["content-type"] == "image/png"
+    assert client.get(f"/i/made/feature/{neuron}").headers["content-type"] == "image/webp"
 
 
 def test_columns_are_those_of_the_table(client, made):

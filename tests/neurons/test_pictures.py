@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from raysel.neurons import CropCutter, contact_sheet, encode_sheet, feature_png, sheet_boxes
+from raysel.neurons import ContactSheet, CropCutter, contact_sheet, feature_picture
 from tests import reference
 from tests.neurons.fields import square
 
@@ -19,6 +19,17 @@ from tests.neurons.fields import square
 def decoded(data: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image)
+
+
+def cells_of(sheet: ContactSheet) -> list[tuple[slice, slice]]:
+    """Where the crops are, in rank order."""
+    (down, across), (height, width) = sheet.cell_size, sheet.crop_size
+    corners = [(rank // sheet.columns * down, rank % sheet.columns * across) for rank in range(sheet.crops)]
+    return [(slice(top, top + height), slice(left, left + width)) for top, left in corners]
+
+
+def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,47 +47,76 @@ def test_a_sheet_holds_the_crops_in_rank_order(seed: int, size: int, crop_size: 
     rows = rng.integers(0, 4, n)
     origins = np.zeros((n, 2), int) if field.whole else rng.integers(-size, 34, (n, 2))
     sheet = contact_sheet(CropCutter(inputs, field, 30, crop_size).cut(rows, origins)[1])
-    boxes = sheet_boxes(sheet.shape[:2], n)
+    assert sheet.crops == n
     k = reference.least_factor(max(field.crop_size), crop_size)
-    for row, (y, x), (left, top, right, bottom) in zip(rows.tolist(), origins.tolist(), boxes, strict=True):
+    for row, (y, x), cell in zip(rows.tolist(), origins.tolist(), cells_of(sheet), strict=True):
         pixels, shows = reference.reduce(reference.crop(inputs[row], (y, x), field.crop_size), k)
-        crop = sheet[top:bottom, left:right]
+        crop = sheet.picture[cell]
         assert max(crop.shape[:2]) <= crop_size
         np.testing.assert_allclose(crop, np.where(shows[:, :, None], pixels * 255, 255.0), rtol=0, atol=0.5 + 1e-9)
 
 
-@given(n=st.integers(1, 120), height=st.integers(1, 48), width=st.integers(1, 48))
-def test_boxes_lie_ten_in_a_row_apart_from_each_other_within_the_sheet(n: int, height: int, width: int) -> None:
-    crops_down, crops_across = -(-n // 10), 10
-    size = (crops_down * height + (crops_down - 1) * 2, crops_across * width + (crops_across - 1) * 2)
-    boxes = sheet_boxes(size, n)
-    assert len(boxes) == n
-    assert all(box[2] - box[0] == width and box[3] - box[1] == height for box in boxes)
-    assert all(box[0] >= 0 and box[2] <= size[1] and box[1] >= 0 and box[3] <= size[0] for box in boxes)
-    assert [(box[1], box[0]) for box in boxes] == sorted({(box[1], box[0]) for box in boxes})
-    assert max(sum(box[1] == top for box in boxes) for top in {box[1] for box in boxes}) == min(n, 10)
+@given(n=st.integers(1, 43), height=st.integers(1, 25), width=st.integers(1, 25))
+def test_crops_lie_ten_in_a_row_in_cells_of_whole_blocks(n: int, height: int, width: int) -> None:
+    crops = noise(n, height, width, 3)
+    sheet = ContactSheet.of(crops)
+    assert (sheet.crops, sheet.crop_size, sheet.columns) == (n, (height, width), min(n, 10))
+    for side, cell in zip((height, width), sheet.cell_size, strict=True):
+        assert cell % 8 == 0
+        assert side <= cell < side + 8
+    lines = -(-n // 10)
+    assert sheet.picture.shape == (lines * sheet.cell_size[0], sheet.columns * sheet.cell_size[1], 3)
+    for cell, crop in zip(cells_of(sheet), crops, strict=True):
+        np.testing.assert_array_equal(sheet.picture[cell], crop)
 
 
-def test_a_sheet_of_tiny_crops_is_kept_to_the_level() -> None:
-    sheet = np.random.default_rng(0).integers(0, 256, (3, 10 * 3 + 18, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(decoded(encode_sheet(sheet)), sheet)
+def test_a_cell_repeats_the_edges_of_its_crop() -> None:
+    crops = noise(2, 9, 13, 3)
+    expected = [np.pad(crop, ((0, 7), (0, 3), (0, 0)), mode="edge") for crop in crops]
+    np.testing.assert_array_equal(ContactSheet.of(crops).picture, np.concatenate(expected, axis=1))
 
 
-def test_a_sheet_of_larger_crops_is_a_jpeg_without_subsampled_color() -> None:
-    sheet = np.zeros((48, 10 * 48 + 18, 3), dtype=np.uint8)
-    sheet[:, ::2] = 255, 0, 0  # red lines one pixel wide on black: halved color resolution would turn them brown
-    data = encode_sheet(sheet)
+def test_cells_without_a_crop_are_white() -> None:
+    sheet = ContactSheet.of(noise(11, 8, 8, 3))
+    assert (sheet.picture[8:, 8:] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(3, 5), (15, 15), (16, 9), (21, 40)])
+def test_crops_do_not_change_each_other_in_the_file(size: tuple[int, int]) -> None:
+    """Crops of another color beside it leave a crop's decoded pixels as they are."""
+    one = noise(12, *size, 3)
+    other = one.copy()
+    other[5] = 255 - other[5]
+    sheets = ContactSheet.of(one), ContactSheet.of(other)
+    before, after = (decoded(sheet.encode()) for sheet in sheets)
+    for rank, cell in enumerate(cells_of(sheets[0])):
+        assert np.array_equal(before[cell], after[cell]) == (rank != 5)
+
+
+@pytest.mark.parametrize(("side", "most"), [(7, 2), (15, 2), (16, 12), (48, 12)])
+def test_lines_of_color_one_pixel_wide_are_kept(side: int, most: float) -> None:
+    """Red beside blue: halved color resolution would make both purple, 64 levels away on average."""
+    crops = np.zeros((20, side, side, 3), dtype=np.uint8)
+    crops[:, :, 0::2] = 255, 0, 0
+    crops[:, :, 1::2] = 0, 0, 255
+    sheet = ContactSheet.of(crops)
+    data = sheet.encode()
     assert data[:3] == b"\xff\xd8\xff"
-    assert np.abs(decoded(data).astype(int) - sheet).mean() < 20
+    errors = np.abs(decoded(data).astype(int) - sheet.picture)
+    assert np.mean([errors[cell].mean() for cell in cells_of(sheet)]) < most
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_feature_is_a_png_with_alpha_only_where_no_crop_shows(hidden: bool) -> None:
+def test_a_feature_is_lossless_with_alpha_only_where_no_crop_shows(hidden: bool) -> None:
     feature = np.random.default_rng(1).uniform(0, 1, (4, 5, 3))
+    feature[1, 1], feature[2, 2] = 1.0, 0.0
     count = np.ones((4, 5), dtype=int)
     count[0, 0] = 0 if hidden else 1
-    picture = decoded(feature_png(feature, count))
+    data = feature_picture(feature, count)
+    assert data[8:12] == b"WEBP"
+    picture = decoded(data)
     assert picture.shape == (4, 5, 4 if hidden else 3)
-    np.testing.assert_allclose(picture[..., :3], feature * 255, rtol=0, atol=0.5)
+    shown = count > 0
+    np.testing.assert_allclose(picture[shown][:, :3], feature[shown] * 255, rtol=0, atol=0.5)
     if hidden:
-        np.testing.assert_array_equal(picture[..., 3], np.where(count > 0, 255, 0))
+        np.testing.assert_array_equal(picture[..., 3], np.where(shown, 255, 0))

@@ -200,9 +200,9 @@ def derived(
     store = kernel.feature_row
     layer = ""
 
-    def catch(channel: int, feature: NDArray[np.float64], count: NDArray[np.int64]) -> dict[str, Any]:
+    def catch(channel: int, feature: NDArray[np.float64], count: NDArray[np.int64], *, floats: bool) -> dict[str, Any]:
         features[layer, channel] = feature, count
-        return store(channel, feature, count)
+        return store(channel, feature, count, floats=floats)
 
     monkeypatch.setattr(kernel, "feature_row", catch)
     for tap, first in zip(scene.network.taps, first_neurons(scene.network.taps), strict=False):

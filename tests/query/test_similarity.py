@@ -51,10 +51,8 @@ def cells(feature: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def by_feature(made: Synthetic, one: Address, other: Address) -> float:
-    # Features are stored as float16.
-    flat = [
-        cells(made.features[each].astype(np.float16).astype(float), made.counts[each]).ravel() for each in (one, other)
-    ]
+    # Features are stored with 8 bits.
+    flat = [cells(np.rint(255 * made.features[each]) / 255, made.counts[each]).ravel() for each in (one, other)]
     return max(0.0, float(np.corrcoef(*flat)[0, 1]))
 
 

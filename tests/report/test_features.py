@@ -22,7 +22,8 @@ def test_each_layer_has_a_row_with_its_clearest_features(tmp_path: Path, monkeyp
             address = (row["layer"], row["channel"])
             if row["layer"] == layer and row["n"] >= 8:
                 common = made.counts[address] >= row["n"] / 2
-                contrast[address] = made.features[address][common].std(axis=0).mean() * common.mean()
+                stored = np.rint(255 * made.features[address]) / 255  # some contrasts differ by less than this changes
+                contrast[address] = stored[common].std(axis=0).mean() * common.mean()
         ordered = sorted(contrast, key=lambda address: -contrast[address])
         assert len(ordered) > 2
         for column, address in enumerate(ordered[:3]):

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from raysel.files import Folder
 from raysel.images import imagenet1k
+from raysel.neurons import ContactSheet
 from raysel.selectivity.color_naming import NAMES
 from raysel.store import (
     CLASSES,
@@ -229,24 +230,14 @@ def _pictures(writer: TableWriter, made: Synthetic, layer: Layer) -> list[FileEn
         address = (layer.name, channel)
         if address not in made.features:
             continue
-        features.append(feature_row(channel, made.features[address], made.counts[address]))
+        features.append(feature_row(channel, made.features[address], made.counts[address], floats=False))
         crops = made.crops[address]
-        sheets.append(sheet_row(channel, _sheet(crops), len(crops)))
+        levels = np.rint(255 * np.stack(crops)).astype(np.uint8)
+        sheets.append(sheet_row(channel, ContactSheet.of(levels)))
     return [
         writer.features(layer.name, [pa.Table.from_pylist(features, FEATURES)]),
         writer.sheets(layer.name, [pa.Table.from_pylist(sheets, SHEETS)]),
     ]
-
-
-def _sheet(crops: list[np.ndarray]) -> np.ndarray:
-    """Ten crops in a row, two white pixels apart: the layout of `raysel.neurons.contact_sheets`."""
-    height, width = crops[0].shape[:2]
-    lines = -(-len(crops) // 10)
-    sheet = np.full((lines * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
-    for place, crop in enumerate(crops):
-        top, left = place // 10 * (height + 2), place % 10 * (width + 2)
-        sheet[top : top + height, left : left + width] = np.rint(crop * 255)
-    return sheet
 
 
 def _images(labels: list[str | None]) -> pa.Table:

@@ -66,7 +66,7 @@ def test_feature_and_picture(made: Synthetic, index: Index) -> None:
         shown = made.counts[address] > 0
         np.testing.assert_array_equal(count, made.counts[address])
         assert np.isnan(feature[~shown]).all()
-        np.testing.assert_allclose(feature[shown], made.features[address][shown], atol=5e-4)
+        np.testing.assert_allclose(feature[shown], made.features[address][shown], atol=0.5 / 255 + 1e-6)
         pixels = np.asarray(picture, float)
         np.testing.assert_array_equal(pixels[..., 3] == 255, shown)
         np.testing.assert_allclose(pixels[shown][:, :3] / 255, made.features[address][shown], atol=0.5 / 255 + 1e-9)
@@ -139,7 +139,7 @@ def test_one_neuron_is_read_without_the_rest(tmp_path: Path) -> None:
     for table in ("features", "sheets"):
         name = f"{data}/{table}/features.10.parquet"
         assert folder.counted[name] < 0.15 * sizes[name] + 65_536
-        assert sizes[name] > 1_000_000
+        assert sizes[name] > 4 * 65_536
 
 
 def test_only_the_row_groups_that_may_hold_it(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from raysel.files import Folder
+from raysel.neurons import ContactSheet
 from raysel.store import (
     FEATURES,
     RANKINGS,
@@ -115,10 +116,8 @@ def test_duckdb_reads_it(made: Synthetic) -> None:
         for (layer, channel), entries in made.rankings.items()
     )
     assert found == expected
-    sizes = duckdb.sql(
-        f"select channel, octet_length(feature) from '{_path(made, 'features/stem.parquet')}'"
-    ).fetchall()
-    assert set(sizes) == {(channel, 7 * 7 * 3 * 2) for layer, channel in made.features if layer == "stem"}
+    sizes = duckdb.sql(f"select channel, octet_length(count) from '{_path(made, 'features/stem.parquet')}'").fetchall()
+    assert set(sizes) == {(channel, 7 * 7 * 2) for layer, channel in made.features if layer == "stem"}
 
 
 def test_pandas_reads_it(made: Synthetic) -> None:
@@ -180,37 +179,70 @@ def test_layer_names_become_file_names(tmp_path: Path) -> None:
     assert Path(tmp_path, entry.name).resolve().parent == tmp_path / "data" / "f" / "features"
 
 
-def test_a_feature_can_be_decoded() -> None:
+@pytest.mark.parametrize(("floats", "error"), [(False, 0.5 / 255 + 1e-6), (True, 2**-12)])
+def test_a_feature_can_be_decoded(floats: bool, error: float) -> None:
     rng = np.random.default_rng(1)
     feature = rng.uniform(size=(5, 8, 3))
     count = rng.integers(0, 4, (5, 8))
     feature[count == 0] = 7.0
-    back, count_back = decode_feature(feature_row(3, feature, count))
+    row = feature_row(3, feature, count, floats=floats)
+    assert (row["feature"] is None) == (not floats)
+    back, count_back = decode_feature(row)
     assert back.dtype == np.float32
     assert back.shape == (5, 8, 3)
     np.testing.assert_array_equal(count_back, count)
     np.testing.assert_array_equal(np.isnan(back).all(axis=2), count == 0)
-    np.testing.assert_allclose(back[count > 0], feature[count > 0], rtol=2**-11)
+    np.testing.assert_allclose(back[count > 0], feature[count > 0], rtol=0, atol=error)
 
 
 def test_a_feature_must_fit_its_count() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        feature_row(0, np.zeros((4, 4, 3)), np.zeros((4, 5), int))
+        feature_row(0, np.zeros((4, 4, 3)), np.zeros((4, 5), int), floats=False)
 
 
 @pytest.mark.parametrize(("crops", "size"), [(1, (30, 30)), (7, (16, 24)), (10, (5, 5)), (23, (48, 40))])
 def test_crops_can_be_cut_out_with_the_row_alone(crops: int, size: tuple[int, int]) -> None:
     height, width = size
-    levels = [10 * place for place in range(crops)]
-    lines = -(-crops // 10)
-    sheet = np.full((lines * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
-    for place, level in enumerate(levels):
-        top, left = place // 10 * (height + 2), place % 10 * (width + 2)
-        sheet[top : top + height, left : left + width] = level
-    row = sheet_row(0, sheet, crops)
+    levels = np.arange(crops, dtype=np.uint8) * 10
+    row = sheet_row(0, ContactSheet.of(np.broadcast_to(levels[:, None, None, None], (crops, *size, 3))))
     assert (row["crops"], row["crop_height"], row["crop_width"]) == (crops, height, width)
     pixels = np.asarray(Image.open(io.BytesIO(row["picture"])), float)
-    for place, level in enumerate(levels):
+    for place, level in enumerate(levels.tolist()):
         line, column = divmod(place, row["columns"])
-        top, left = line * (height + row["gap"]), column * (width + row["gap"])
-        assert abs(float(pixels[top : top + height, left : left + width].mean()) - level) < 2
+        top, left = line * row["cell_height"], column * row["cell_width"]
+        np.testing.assert_allclose(pixels[top : top + height, left : left + width], level, rtol=0, atol=2)
+
+
+def _ranking(w: np.ndarray) -> pa.Table:
+    """400 entries of one neuron, as a scan of photographs gives them."""
+    rng, entries = np.random.default_rng(3), len(w)
+    row, column = rng.integers(0, 27, (2, entries))
+    columns = {"layer": ["conv"] * entries, "channel": np.zeros(entries, int), "rank": np.arange(entries)}
+    columns |= {"image": rng.permutation(5_000)[:entries], "activation": (7.3 * w).astype(np.float32), "w": w}
+    columns |= {"row": row, "column": column, "x0": 8 * column - 5, "y0": 8 * row - 5}
+    columns |= {"x1": 8 * column + 74, "y1": 8 * row + 74, "label": [None] * entries}
+    return pa.table(columns)
+
+
+def test_what_follows_from_other_columns_takes_little_space(tmp_path: Path) -> None:
+    rows = _ranking(np.sort(np.random.default_rng(4).uniform(0.5, 1, 400))[::-1])
+    entry = TableWriter(Folder.at(tmp_path), "f").rankings([rows])
+    metadata = pq.read_metadata(tmp_path / entry.name)
+    sizes = {
+        column.path_in_schema: column.total_compressed_size for column in map(metadata.row_group(0).column, range(13))
+    }
+    bits = math.ceil(math.log2(27))  # of one of 27 places, and a list of the places
+    for name in ("row", "column", "x0", "y0", "x1", "y1"):
+        assert sizes[name] < 400 * bits / 8 + 27 * 4 + 100
+    assert sizes["rank"] < 200
+    assert sizes["activation"] < 400 * 4 * 0.9
+    assert sizes["w"] < 400 * 8 * 0.95
+
+
+def test_other_readers_find_the_same_rankings(made: Synthetic) -> None:
+    duckdb, pandas = pytest.importorskip("duckdb"), pytest.importorskip("pandas")
+    path = _path(made, "rankings.parquet")
+    expected = [tuple(entry.values()) for entries in made.rankings.values() for entry in entries]
+    assert duckdb.sql(f"select * from '{path}'").fetchall() == expected
+    frame = pandas.read_parquet(path)[RANKINGS.names].astype(object)
+    assert [tuple(row) for row in frame.where(frame.notna(), None).itertuples(index=False)] == expected

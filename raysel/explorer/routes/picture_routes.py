@@ -41,10 +41,10 @@ def picture_routes(catalog: Catalog) -> APIRouter:
     def feature(index: str, address: str) -> Response:
         served = catalog.get(index)
         neuron = neuron_of(served, address)
-        png = served.pictures.feature(neuron.layer, neuron.channel)
-        if png is None:
+        picture = served.pictures.feature(neuron.layer, neuron.channel)
+        if picture is None:
             raise HTTPException(404)
-        return kept_by_browsers(png, "image/png")
+        return kept_by_browsers(picture, "image/webp")
 
     @router.get("/i/{index}/sheet/{address:path}")
     def sheet(index: str, address: str) -> Response:
@@ -53,7 +53,7 @@ def picture_routes(catalog: Catalog) -> APIRouter:
         found = served.pictures.sheet(neuron.layer, neuron.channel)
         if found is None:
             raise HTTPException(404)
-        return kept_by_browsers(found.picture, found.media_type)
+        return kept_by_browsers(found.picture, "image/jpeg")
 
     @router.get("/i/{index}/portrait/{address:path}")
     def portrait(index: str, address: str) -> Response:

@@ -104,8 +104,8 @@ def derive_chunk(chunk: Chunk, inputs: Inputs, labels: Labels, config: DeriveCon
             derive=config,
         )
         pictures = {
-            FEATURE: feature_row(channel, made.feature, made.count),
-            SHEET: sheet_row(channel, contact_sheet(for_sheet), n),
+            FEATURE: feature_row(channel, made.feature, made.count, floats=config.float_features),
+            SHEET: sheet_row(channel, contact_sheet(for_sheet)),
         }
         neurons.append(row | measure(evidence) | pictures)
     cost.kernel_s = time.thread_time() - started

@@ -12,7 +12,7 @@ from raysel.store import Index, decode_feature
 
 SIDE = 8
 """Rows and columns of a reduced feature."""
-_COLUMNS = ["channel", "height", "width", "feature", "count"]
+_COLUMNS = ["channel", "height", "width", "picture", "feature", "count"]
 
 
 @kept

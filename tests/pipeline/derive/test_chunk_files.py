@@ -45,9 +45,16 @@ def rows_of(channels: range) -> list[dict[str, Any]]:
         neuron |= {"rf_stride": 2.0, "rf_stride_x": 2.0, "rf_offset": -2.0, "rf_offset_x": -2.0, "rf_exact": True}
         neuron |= {"rf_reason": None, "a_max": 0.5 if alive else None, "n": int(alive)}
         picture = bytes([channel]) * 100
-        feature = {"channel": channel, "height": 5, "width": 5, "png": picture, "feature": picture, "count": picture}
+        feature = {
+            "channel": channel,
+            "height": 5,
+            "width": 5,
+            "picture": picture,
+            "feature": picture,
+            "count": picture,
+        }
         sheet = {"channel": channel, "picture": picture * 2, "crops": 1, "columns": 1, "crop_height": 5}
-        sheet |= {"crop_width": 5, "gap": 0}
+        sheet |= {"crop_width": 5, "cell_height": 8, "cell_width": 8}
         rows.append(
             neuron
             | {"dead": not alive, "saturated": 0}
