@@ -3,13 +3,60 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from raysel.cli.arguments import AsJson, IndexPlace
+from raysel.cli.options import BenchNetworkOptions, BenchScanOptions, BenchSourceOptions
+from raysel.config import NetworkConfig, ScanConfig, SourceConfig
+from raysel.errors import RayselError, did_you_mean
+
+
+def scan(
+    network: BenchNetworkOptions = None,
+    source: BenchSourceOptions = None,
+    options: BenchScanOptions = None,
+    *,
+    against: Annotated[str, Parameter(metavar="NAME,...")] = "bound,forward,loop",
+    rounds: PositiveInt = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the scan with what the machine allows and with other ways to do the same.
+
+    Args:
+        against: Some of bound, forward, loop, semanticlens, zennit-crp.
+        rounds: How often each of them runs, in turns. The figures are medians.
+    """
+    given = {"--network": (network or {}).get("network"), "--images": (source or {}).get("images")}
+    if missing := [option for option, value in given.items() if not value]:
+        raise RayselError(f"nothing to measure without {', '.join(missing)}: see raysel bench scan --help")
+    from raysel.bench.contenders.report import BASELINES
+    from raysel.bench.contest import contest
+    from raysel.bench.scan_job import ScanJob
+    from raysel.cli.output import print_json, print_table
+    from raysel.pipeline.progress import Reporter
+
+    names = [name for name in against.split(",") if name]
+    for name in names:
+        if name not in BASELINES:
+            raise RayselError(f"--against {name}: {did_you_mean(name, BASELINES)}")
+    typed = ScanConfig(**(options or {}))
+    cores = typed.workers or len(os.sched_getaffinity(0))
+    job = ScanJob(NetworkConfig(**(network or {})), SourceConfig(**(source or {})), cores, typed.batch_size, typed.gpus)
+    with tempfile.TemporaryDirectory(prefix="raysel-bench-") as folder:
+        found = contest(job, names, rounds, Path(folder), Reporter().say)
+    if as_json:
+        print_json(found)
+        return
+    columns = ["steady_images_per_second", "start_seconds", "steady_cpu_ms_per_image", "ratio", "exact"]
+    rows = [{"contender": name} | {each: found[name].get(each) for each in columns} for name in ("raysel", *names)]
+    print_table(["contender", *columns], rows)
 
 
 def merge(
@@ -26,8 +73,8 @@ def merge(
         neurons: Neurons of the network. Repeat the option to measure several numbers.
         depth: Images that a ranking keeps. Repeat the option to measure several numbers.
     """
+    from raysel.bench.merge_simulation import MergeLoad, simulate_merge
     from raysel.cli.output import print_table
-    from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
     from raysel.pipeline.progress import Reporter
 
     results, reporter = [], Reporter()

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class RunningState:
     _waiting_images: int = 0
 
     @classmethod
-    def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
+    def empty(cls, neurons: int, depth: int, images: int) -> Self:
         """The state before the first image.
 
         Raises:
