@@ -32,6 +32,11 @@ class Normalization:
         self._shift = shift.repeat(self._size[1], 1) if average_image is None else shift
         self._bgr = preprocessing.channel_order == "BGR"
 
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are, and the results will be."""
+        return self._gain.device
+
     def to(self, device: str) -> None:
         """Moves the constants."""
         self._gain, self._shift = self._gain.to(device), self._shift.to(device)
@@ -42,7 +47,7 @@ class Normalization:
             raise ValueError(
                 f"pixels must be uint8[B, {self._size[0]}, {self._size[1]}, 3], got {pixels.dtype}{list(pixels.shape)}"
             )
-        values = pixels.to(self._gain.device, non_blocking=True).to(torch.float32).mul_(self._gain).add_(self._shift)
+        values = pixels.to(self.device).to(torch.float32).mul_(self._gain).add_(self._shift)
         if self._bgr:
             values = values.flip(-1)
         return values.permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import BadImageError, RayselError
 from raysel.images import decode
 from raysel.network import Network, keep_freed_memory, load
-from raysel.neurons import select
+from raysel.neurons import Candidates, first_neurons
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import CutoffPoll
-from raysel.pipeline.scan.extractor import extract_activations
+from raysel.pipeline.scan.extractor import find_candidates
 
 Batch = dict[str, NDArray]
 """Some images, one value per image in every array. ``id`` int64. As read: ``bytes`` object. Decoded: ``pixels``
@@ -112,14 +112,19 @@ class ScanActor:
             batch = decode_images(batch, self._networks[0].preprocessing)
         started = time.perf_counter()
         good = batch["fault"] == ""
-        ids = batch["id"][good]
-        found = [extract_activations(network, batch["pixels"][good], self._batch) for network in self._networks]
-        activations, positions = found[0] if len(found) == 1 else map(np.hstack, zip(*found, strict=True))
-        candidates = select(activations, positions, ids, self._cutoffs.poll())
+        ids, pixels, cutoffs = batch["id"][good], batch["pixels"], self._cutoffs.poll()
+        if not good.all():
+            pixels = pixels[good]
+        found, first = [], 0
+        for network in self._networks:
+            end = first + first_neurons(network.taps)[-1]
+            own = find_candidates(network, pixels, ids, self._batch, cutoffs[first:end])
+            found.append(replace(own, neurons=own.neurons + np.int32(first)))
+            first = end
         return CallResult(
             covered=ids,
             bad=dict(zip(batch["id"][~good].tolist(), batch["fault"][~good].tolist(), strict=True)),
-            candidates=candidates,
+            candidates=Candidates.concatenate(found).within(self._cutoffs.poll()),
             cutoff_images=self._cutoffs.images,
             decode_s=float(batch["decode_s"].sum()),
             forward_s=time.perf_counter() - started,
