@@ -21,24 +21,26 @@ from raysel.pipeline.scan.cutoffs import CutoffPoll
 from raysel.pipeline.scan.extractor import find_candidates
 
 Batch = dict[str, NDArray]
-"""Some images, one value per image in every array. ``id`` int64. As read: ``bytes`` object. Decoded: ``pixels``
-uint8 [images, H, W, 3], ``fault`` str (why the image is bad, empty if it is good), ``decode_s`` float64."""
+"""Some images. As read, one value per group of images (`raysel.pipeline.scan.slice_reader.BYTES`). Decoded, one value
+per image in every array: ``id`` int64, ``pixels`` uint8 [images, H, W, 3], ``fault`` str (why the image is bad, empty
+if it is good), ``decode_s`` float64."""
 
 
 def decode_images(batch: Batch, preprocessing: Preprocessing) -> Batch:
-    """Decode a batch to the pixels that the network sees. A bad image becomes black pixels."""
+    """Decode a batch as read to the pixels that the network sees. A bad image becomes black pixels."""
     started = time.thread_time()
-    count = len(batch["id"])
+    ids, contents = np.concatenate(batch["id"]), np.concatenate(batch["bytes"])
+    count = len(ids)
     pixels = np.zeros((count, *preprocessing.input_size, 3), np.uint8)
     faults = [""] * count
-    for number, content in enumerate(batch["bytes"]):
+    for number, content in enumerate(contents):
         try:
             pixels[number] = decode(content, preprocessing).pixels
         except BadImageError as fault:
             faults[number] = str(fault)
     seconds = (time.thread_time() - started) / max(count, 1)
     return {
-        "id": batch["id"],
+        "id": ids,
         "pixels": pixels,
         "fault": np.array(faults, dtype=str),
         "decode_s": np.full(count, seconds),
