@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +15,10 @@ import numpy as np
 import torch
 
 from raysel.bench.contenders.report import RAYSEL, Report, is_installed
-from raysel.bench.process_tree import CpuMeter
+from raysel.bench.process_tree import run_measured
 from raysel.bench.scan_job import ScanJob
 from raysel.bench.scores import Score, Top, exact_share, medians, score, table
 from raysel.errors import RayselError
-
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def contest(
@@ -75,27 +70,15 @@ def _turn(name: str, job: ScanJob, settings: dict[str, Any], folder: Path) -> tu
     (folder / "job.json").write_text(job.to_json())
     (folder / "settings.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "raysel.bench.contenders", name, str(folder)]
-    launched = time.monotonic()
-    with (folder / "stderr").open("w+") as stderr:
-        process = subprocess.Popen(command, env={**os.environ, **_ONE_THREAD}, stdout=stderr, stderr=stderr)
-        try:
-            with CpuMeter(process.pid) as meter:
-                status = process.wait()
-        finally:
-            process.kill()
-        stderr.seek(0)
-        lines = stderr.read().splitlines()
-    if status:
-        raise RayselError(f"{name} failed: {lines[-1] if lines else f'exit status {status}'}")
+    ran = run_measured(command, name)
     report = Report(**json.loads((folder / "report.json").read_text()))
     if (folder / "top.npz").exists():
         report = replace(report, top=Top(**np.load(folder / "top.npz")))
     if report.rate is not None:
-        cpu = meter.samples[-1][1] if meter.samples else None
-        return report, Score(None, report.rate, None, cpu, report.cpu_ms)
+        return report, Score(None, report.rate, None, ran.cpu_seconds, report.cpu_ms)
     try:
         results = [(at, images) for at, images in report.results]
-        return report, score(launched, results, report.start_results, meter.samples)
+        return report, score(ran.launched, results, report.start_results, ran.cpu)
     except ValueError as error:
         raise RayselError(f"{name}: {error}") from error
 

@@ -1,13 +1,58 @@
-"""CPU seconds of a process and everything that it starts."""
+"""Commands that are measured: seconds, and CPU seconds of a process and everything that it starts."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from raysel.errors import RayselError
+
 _EVERY_S = 0.1
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    launched: float
+    """`time.monotonic` before it."""
+    seconds: float
+    cpu: tuple[tuple[float, float], ...]
+    """Samples of a `CpuMeter`."""
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Of all its processes; None where they cannot be measured."""
+        return self.cpu[-1][1] if self.cpu else None
+
+
+def run_measured(command: Sequence[str], name: str) -> Ran:
+    """Run a command to its end, with one thread in each library that does not set its own number.
+
+    Raises:
+        RayselError: it failed; the message has its last line.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        launched = time.monotonic()
+        process = subprocess.Popen(command, env={**os.environ, **_ONE_THREAD}, stdout=output, stderr=output)
+        try:
+            with CpuMeter(process.pid) as meter:
+                status = process.wait()
+        finally:
+            process.kill()
+        seconds = time.monotonic() - launched
+        output.seek(0)
+        lines = output.read().splitlines()
+    if status:
+        raise RayselError(f"{name} failed: {lines[-1] if lines else f'exit status {status}'}")
+    return Ran(launched, seconds, tuple(meter.samples))
 
 
 class CpuMeter:

@@ -134,6 +134,9 @@ leaves out the start of a run. bound is cores / (decode + forward), forward a Da
 batch, threads and workers, loop one with hooks, maximum and top-k as written by hand; semanticlens and zennit-crp need
 pip install 'raysel[peers]'. exact is the share of neurons with the same 100 images as raysel's.""",
 )
+bench.command("raysel.cli.bench:decode", name="decode", help="Measure how fast a core decodes images, by format.")
+bench.command("raysel.cli.bench:derive", name="derive", help="Measure what a crop costs, in decodes of an image.")
+bench.command("raysel.cli.bench:start", name="start", help="Measure the fixed cost of a run and of commands.")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
 bench.command(
     "raysel.cli.bench:plan",
