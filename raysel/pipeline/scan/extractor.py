@@ -37,7 +37,10 @@ def forwards(network: Network, pixels: NDArray[np.uint8], batch: int) -> Iterato
         batch: images in one forward.
     """
     unvisited = [tap.channels for tap in network.taps]
-    for images, inputs in device_batches(pixels, batch, network.device):
+    batches = device_batches(pixels, batch, network.device)
+    ahead = next(batches, None)
+    while ahead is not None:
+        images, inputs = ahead
         count = images.stop - images.start
         found: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -45,6 +48,7 @@ def forwards(network: Network, pixels: NDArray[np.uint8], batch: int) -> Iterato
             found[tap] = peaks(maps[:count])
 
         network.run(inputs, keep_peaks)
+        ahead = next(batches, None)
         for tap, channels in enumerate(unvisited):
             if tap not in found:
                 nothing = torch.full((count, channels), -torch.inf, device=network.device)

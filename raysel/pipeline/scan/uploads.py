@@ -14,9 +14,10 @@ older images."""
 
 
 def device_batches(pixels: NDArray[np.uint8], batch: int, device: torch.device) -> Batches:
-    """The pixels in batches of one shape. On a GPU the next batch is copied while the network runs the current one.
+    """The pixels in batches of one shape.
 
-    A batch is valid until the next one is taken.
+    A batch is valid until the next but one is taken. If the next one is taken when the forward of this one has been
+    started on a GPU, it is copied while that forward runs.
 
     Args:
         pixels: uint8 [images, H, W, 3].
@@ -25,7 +26,7 @@ def device_batches(pixels: NDArray[np.uint8], batch: int, device: torch.device) 
     """
     rows = [slice(start, min(start + batch, len(pixels))) for start in range(0, len(pixels), batch)]
     if device.type == "cuda":
-        yield from _copied_ahead(pixels, rows, batch, device)
+        yield from _copied(pixels, rows, (batch, *pixels.shape[1:]), device)
         return
     for each in rows:
         part = pixels[each]
@@ -34,28 +35,20 @@ def device_batches(pixels: NDArray[np.uint8], batch: int, device: torch.device) 
         yield each, torch.from_numpy(part)
 
 
-def _copied_ahead(pixels: NDArray[np.uint8], rows: list[slice], batch: int, device: torch.device) -> Batches:
-    """Batches by way of two pinned buffers and a stream of their own."""
+def _copied(pixels: NDArray[np.uint8], rows: list[slice], shape: tuple[int, ...], device: torch.device) -> Batches:
+    """Batches by way of two pinned buffers and a stream of their own. Nothing waits for a forward."""
     copying, running = torch.cuda.Stream(device), torch.cuda.current_stream(device)
-    buffers = [torch.zeros((batch, *pixels.shape[1:]), dtype=torch.uint8, pin_memory=True) for _ in range(2)]
-    copied = [torch.cuda.Event() for _ in buffers]
-
-    def start(number: int) -> torch.Tensor:
-        buffer, done = buffers[number % 2], copied[number % 2]
-        done.synchronize()  # the copy from this buffer before the last one
-        part = pixels[rows[number]]
-        buffer.numpy()[: len(part)] = part
-        with torch.cuda.stream(copying):
-            inputs = buffer.to(device, non_blocking=True)
-            done.record(copying)
-        return inputs
-
-    ahead = start(0) if rows else None
+    pinned = [torch.zeros(shape, dtype=torch.uint8).pin_memory() for _ in range(2)]
+    inputs = [torch.zeros(shape, dtype=torch.uint8, device=device) for _ in range(2)]
+    copied, used = ([torch.cuda.Event(), torch.cuda.Event()] for _ in range(2))
     for number, each in enumerate(rows):
-        inputs = ahead
-        if inputs is None:
-            return
-        running.wait_event(copied[number % 2])
-        inputs.record_stream(running)
-        ahead = start(number + 1) if number + 1 < len(rows) else None
-        yield each, inputs
+        place, part = number % 2, pixels[each]
+        copied[place].synchronize()  # the last copy from this buffer, two batches ago
+        pinned[place].numpy()[: len(part)] = part
+        copying.wait_event(used[place])
+        with torch.cuda.stream(copying):
+            inputs[place].copy_(pinned[place], non_blocking=True)
+            copied[place].record(copying)
+        running.wait_event(copied[place])
+        yield each, inputs[place]
+        used[place].record(running)
