@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from raysel.network import Network, peaks
+from raysel.network.uploads import device_batches
 from raysel.neurons import Candidates, activations_of, entering, first_neurons
-from raysel.pipeline.scan.uploads import device_batches
 
 
 class Forwarded(NamedTuple):

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from raysel.config import NetworkConfig
-from raysel.network import load
+from raysel.network import load, uploads
+from raysel.network.uploads import device_batches
 from raysel.neurons import Candidates, Rankings, first_neurons, fold_into, select
-from raysel.pipeline.scan import extractor, uploads
+from raysel.pipeline.scan import extractor
 from raysel.pipeline.scan.extractor import extract_activations, find_candidates
-from raysel.pipeline.scan.uploads import device_batches
 from tests.networks import ZOO_SIZE
 
 BATCH = 4
