@@ -145,16 +145,14 @@ def test_a_large_state_folds_several_results_at_a_time_and_is_the_same(scan: lis
     assert large.rankings().positions.tolist() == plain.rankings().positions.tolist()
 
 
-def test_results_of_a_small_state_wait_for_a_share_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_a_small_state_wait_for_a_share_of_the_images() -> None:
     """1/16 of those so far, and at most 512, unless there are many candidates."""
 
     def calls(count: int, images: int) -> list[CallResult]:
         return [CallResult(np.arange(images) + k * images, {}, Candidates.none()) for k in range(count)]
 
-    small, folded_at = RunningState.empty(NEURONS, 100, 40_000), []
-    for found in calls(400, 100):
-        if small.take(found):
-            folded_at.append(small.done)
+    small = RunningState.empty(NEURONS, 100, 40_000)
+    folded_at = [small.done for found in calls(400, 100) if small.take(found)]
     gaps = np.diff([0, *folded_at])
     assert (gaps >= np.minimum(512, np.array(folded_at) / 16)).all()
     assert (gaps < np.minimum(512, np.array(folded_at) / 16) + 100).all()
