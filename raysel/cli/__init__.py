@@ -129,6 +129,19 @@ for place, (name, text) in enumerate(_COMMANDS.items()):
     module, function = _ELSEWHERE.get(name, name).replace("-", "_"), name.replace("-", "_")
     app.command(f"raysel.cli.{module}:{function}", name=name, help=text, help_format="markdown", sort_key=place)
 bench = App(name="bench", help="Measure this machine, and plan a run.", help_format="markdown")
+bench.command(
+    "raysel.cli.bench:scan",
+    name="scan",
+    help="""Compare a scan with what the machine allows, and with other ways to do the same.
+
+Contenders take turns over the same images, each in processes of its own, and rates are medians over the rounds. steady
+leaves out the start of a run. bound is cores / (decode + forward), forward a DataLoader with a bare forward, tuned over
+batch, threads and workers, loop one with hooks, maximum and top-k as written by hand; semanticlens and zennit-crp need
+pip install 'raysel[peers]'. exact is the share of neurons with the same 100 images as raysel's.""",
+)
+bench.command("raysel.cli.bench:decode", name="decode", help="Measure how fast a core decodes images, by format.")
+bench.command("raysel.cli.bench:derive", name="derive", help="Measure what a crop costs, in decodes of an image.")
+bench.command("raysel.cli.bench:start", name="start", help="Measure the fixed cost of a run and of commands.")
 bench.command("raysel.cli.bench:merge", name="merge", help="Measure what the driver of a scan can handle.")
 bench.command(
     "raysel.cli.bench:plan",

@@ -89,6 +89,9 @@ if TYPE_CHECKING:
     ActorOptions: TypeAlias = dict[str, Any] | None
     ClassifierOptions: TypeAlias = dict[str, Any] | None
     LabeledSourceOptions: TypeAlias = dict[str, Any] | None
+    BenchNetworkOptions: TypeAlias = dict[str, Any] | None
+    BenchSourceOptions: TypeAlias = dict[str, Any] | None
+    BenchScanOptions: TypeAlias = dict[str, Any] | None
 else:
     RunOptions = options_of(RunConfig)
     NetworkOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"network"})
@@ -101,3 +104,6 @@ else:
     )
     ClassifierOptions = options_of(NetworkConfig, set(options(NetworkConfig)) - {"layers", "tap"})
     LabeledSourceOptions = options_of(SourceConfig)
+    BenchNetworkOptions = options_of(NetworkConfig)
+    BenchSourceOptions = options_of(SourceConfig, {"images", "kind", "uri_column", "shards", "sample", "limit"})
+    BenchScanOptions = options_of(ScanConfig, {"workers", "batch_size", "gpus"})

@@ -12,7 +12,7 @@ from raysel.images.labels.class_lists import read_class_list
 from raysel.images.labels.hierarchy import Hierarchy, class_concepts, read_hierarchy
 from raysel.images.labels.label_tables import read_labels
 from raysel.images.labels.output_numbers import output_numbers
-from raysel.images.slices import Slice, slices
+from raysel.images.slices import GROUP_IMAGES, Slice, slices
 from raysel.images.sources.opening import open_source
 from raysel.images.sources.shard_files import select_shards
 from raysel.images.sources.source import MovedSource, Shard, Source, Walked
@@ -21,6 +21,7 @@ from raysel.images.subset import subset
 __all__ = [
     "CLASS_FACTS",
     "DECODER",
+    "GROUP_IMAGES",
     "Decoded",
     "Hierarchy",
     "ImagesList",

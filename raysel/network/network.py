@@ -52,6 +52,11 @@ class Network:
         self._normalize.to(device)
         return self
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._normalize.device
+
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [B, H, W, 3] RGB to the network's input, float32 [B, 3, H, W] on its device."""
         return self._normalize(pixels)

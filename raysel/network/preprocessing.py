@@ -24,10 +24,18 @@ class Normalization:
         """With `average_image`, [H, W, 3], instead of the mean."""
         mean = torch.tensor(preprocessing.mean if average_image is None else average_image, dtype=torch.float64)
         std = torch.tensor(preprocessing.std, dtype=torch.float64)
-        self._gain = (preprocessing.scale / std).to(torch.float32)
-        self._shift = (-mean / std).to(torch.float32)
         self._size = preprocessing.input_size
+        # One value per color of a whole row, [W, 3], so that a row is one run of memory: three values are ten times
+        # slower. An average image has all rows.
+        self._gain = (preprocessing.scale / std).to(torch.float32).repeat(self._size[1], 1)
+        shift = (-mean / std).to(torch.float32)
+        self._shift = shift.repeat(self._size[1], 1) if average_image is None else shift
         self._bgr = preprocessing.channel_order == "BGR"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are, and the results will be."""
+        return self._gain.device
 
     def to(self, device: str) -> None:
         """Moves the constants."""
@@ -39,7 +47,7 @@ class Normalization:
             raise ValueError(
                 f"pixels must be uint8[B, {self._size[0]}, {self._size[1]}, 3], got {pixels.dtype}{list(pixels.shape)}"
             )
-        values = pixels.to(self._gain.device).to(torch.float32).mul_(self._gain).add_(self._shift)
+        values = pixels.to(self.device).to(torch.float32).mul_(self._gain).add_(self._shift)
         if self._bgr:
             values = values.flip(-1)
         return values.permute(0, 3, 1, 2)

@@ -40,10 +40,27 @@ def select(
         cutoffs: uint64 [neurons], see `Rankings.cutoffs`. Those of an earlier state are safe: they let more pass.
     """
     image, neuron = np.nonzero(_keys.can_rank(activations) & (activations >= _keys.activations_of(cutoffs)))
-    keys = _keys.candidate_keys(activations[image, neuron], ids[image])
-    enters = keys <= cutoffs[neuron]  # equal: a copy of the last entry, perhaps with an earlier position
-    image, neuron, keys = image[enters], neuron[enters], keys[enters]
-    return Candidates(neuron.astype(np.int32), keys, positions[image, neuron].astype(np.int32))
+    return entering(neuron, activations[image, neuron], positions[image, neuron], ids[image], cutoffs)
+
+
+def entering(
+    neurons: NDArray[np.integer],
+    activations: NDArray[np.float32],
+    positions: NDArray[np.integer],
+    ids: NDArray[np.integer],
+    cutoffs: NDArray[np.uint64],
+) -> Candidates:
+    """Those of some activations that may enter their neuron's ranking. Every array but the last is [n].
+
+    Args:
+        neurons: integers.
+        activations: float32, all of which can rank: finite and above zero.
+        positions: integers.
+        ids: image ids.
+        cutoffs: uint64 [neurons], as in `select`.
+    """
+    keys = _keys.candidate_keys(activations, ids)
+    return Candidates(neurons.astype(np.int32), keys, positions.astype(np.int32)).within(cutoffs)
 
 
 def merge(*parts: Rankings, depth: int) -> Rankings:

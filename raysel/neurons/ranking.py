@@ -101,6 +101,11 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def within(self, cutoffs: NDArray[np.uint64]) -> Candidates:
+        """Those that are not behind their neuron's cutoff, uint64 [neurons]; see `Rankings.cutoffs`."""
+        enters = self.keys <= cutoffs[self.neurons]  # equal: a copy of the last entry, perhaps with an earlier position
+        return Candidates(self.neurons[enters], self.keys[enters], self.positions[enters])
+
     @classmethod
     def none(cls) -> Candidates:
         """No candidates."""

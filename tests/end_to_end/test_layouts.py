@@ -8,6 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import Images, Indexed
 from tests.end_to_end.runs import BATCH, digests, notes, run, table, zoo_run
+from tests.pipeline.corpus import as_tars, corpus
 
 pytestmark = pytest.mark.ray
 
@@ -68,3 +69,21 @@ def test_a_tar_gives_the_index_of_the_folder(indexed: Indexed, images: Images, t
     assert rows == [{**row, "key": row["key"].removesuffix(".png")} for row in folder_rows]
     bad = table(out, manifest, "quarantine.parquet")
     assert bad["key"].to_pylist() == images.bad
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_no_forward_is_padded_but_the_last_of_a_shard(local_ray: None, tmp_path: Path, gpus: int) -> None:
+    """Every image is decoded once and runs once, although neither calls nor Ray's blocks are a multiple of a slice."""
+    shards, images = 2, as_tars(corpus(100, unlabelled=0), tmp_path / "tars", 2)
+    layout = {"workers": None, "gpus": 1, "device": "cpu"} if gpus else {"workers": 1}
+    scan = {"slice_images": 100, "call_images": 128, "batch_size": BATCH, **layout}
+    manifest = run(zoo_run(tmp_path / "index", images, tmp_path / "log", **scan)).manifest
+    assert manifest.counts.images == 300
+    events = [each for each in notes(tmp_path / "log") if each[-1] == "worker"]
+    actors = {actor for event, _, actor, _, _ in events if event == FORWARD}
+    assert len(actors) == 1
+    assert sum(event == FORWARD for event, *_ in events) <= 300 // BATCH + shards
+    scanned = [each for each in events if each[0] == DECODE and (gpus or each[2] in actors)]
+    assert len(scanned) >= 300
+    if not gpus:  # tasks of derive decode, too
+        assert len(scanned) == 300

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,30 +15,32 @@ from raysel.config import NetworkConfig, Preprocessing
 from raysel.errors import BadImageError, RayselError
 from raysel.images import decode
 from raysel.network import Network, keep_freed_memory, load
-from raysel.neurons import select
+from raysel.neurons import Candidates, first_neurons
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import CutoffPoll
-from raysel.pipeline.scan.extractor import extract_activations
+from raysel.pipeline.scan.extractor import find_candidates
 
 Batch = dict[str, NDArray]
-"""Some images, one value per image in every array. ``id`` int64. As read: ``bytes`` object. Decoded: ``pixels``
-uint8 [images, H, W, 3], ``fault`` str (why the image is bad, empty if it is good), ``decode_s`` float64."""
+"""Some images. As read, one value per group of images (`raysel.pipeline.scan.slice_reader.BYTES`). Decoded, one value
+per image in every array: ``id`` int64, ``pixels`` uint8 [images, H, W, 3], ``fault`` str (why the image is bad, empty
+if it is good), ``decode_s`` float64."""
 
 
 def decode_images(batch: Batch, preprocessing: Preprocessing) -> Batch:
-    """Decode a batch to the pixels that the network sees. A bad image becomes black pixels."""
+    """Decode a batch as read to the pixels that the network sees. A bad image becomes black pixels."""
     started = time.thread_time()
-    count = len(batch["id"])
+    ids, contents = np.concatenate(batch["id"]), np.concatenate(batch["bytes"])
+    count = len(ids)
     pixels = np.zeros((count, *preprocessing.input_size, 3), np.uint8)
     faults = [""] * count
-    for number, content in enumerate(batch["bytes"]):
+    for number, content in enumerate(contents):
         try:
             pixels[number] = decode(content, preprocessing).pixels
         except BadImageError as fault:
             faults[number] = str(fault)
     seconds = (time.thread_time() - started) / max(count, 1)
     return {
-        "id": batch["id"],
+        "id": ids,
         "pixels": pixels,
         "fault": np.array(faults, dtype=str),
         "decode_s": np.full(count, seconds),
@@ -112,14 +114,19 @@ class ScanActor:
             batch = decode_images(batch, self._networks[0].preprocessing)
         started = time.perf_counter()
         good = batch["fault"] == ""
-        ids = batch["id"][good]
-        found = [extract_activations(network, batch["pixels"][good], self._batch) for network in self._networks]
-        activations, positions = found[0] if len(found) == 1 else map(np.hstack, zip(*found, strict=True))
-        candidates = select(activations, positions, ids, self._cutoffs.poll())
+        ids, pixels, cutoffs = batch["id"][good], batch["pixels"], self._cutoffs.poll()
+        if not good.all():
+            pixels = pixels[good]
+        found, first = [], 0
+        for network in self._networks:
+            end = first + first_neurons(network.taps)[-1]
+            own = find_candidates(network, pixels, ids, self._batch, cutoffs[first:end])
+            found.append(replace(own, neurons=own.neurons + np.int32(first)))
+            first = end
         return CallResult(
             covered=ids,
             bad=dict(zip(batch["id"][~good].tolist(), batch["fault"][~good].tolist(), strict=True)),
-            candidates=candidates,
+            candidates=Candidates.concatenate(found).within(self._cutoffs.poll()),
             cutoff_images=self._cutoffs.images,
             decode_s=float(batch["decode_s"].sum()),
             forward_s=time.perf_counter() - started,

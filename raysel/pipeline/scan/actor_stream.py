@@ -17,7 +17,7 @@ from ray.exceptions import GetTimeoutError
 
 from raysel.config import Preprocessing, ScanConfig
 from raysel.errors import RayselError
-from raysel.images import ImagesList, Slice, Source, slices
+from raysel.images import GROUP_IMAGES, ImagesList, Slice, Source, slices
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.scan.actor import decode_images
 from raysel.pipeline.scan.layout import ScanLayout
@@ -51,19 +51,21 @@ class ActorStream:
 
         Args:
             missing: ids of the images, int64.
-            actor: a class whose calls take a `raysel.pipeline.scan.actor.Batch`: decoded if the actors hold GPUs.
+            actor: a class whose calls take a `raysel.pipeline.scan.actor.Batch`: decoded if the actors hold GPUs, else
+                as read.
             **settings: arguments of the class.
         """
         config, parts = self.config, self._slices_of(missing)
+        groups = max(config.call_images // GROUP_IMAGES, 1)
         read = ray.data.read_datasource(
-            SliceReader(self.source, self.images, parts),
+            SliceReader(self.source, self.images, parts, config.call_images // groups),
             override_num_blocks=len(parts),
             num_cpus=1 if self.layout.gpu else ASIDE_CPUS,
         )
         if self.layout.gpu:
             read = read.map_batches(
                 partial(decode_images, preprocessing=self.preprocessing),
-                batch_size=self.layout.batch,
+                batch_size=1,
                 batch_format="numpy",
                 num_cpus=1,
                 max_retries=config.task_retries,
@@ -71,7 +73,7 @@ class ActorStream:
         return read.map_batches(
             actor,
             fn_constructor_kwargs=settings,
-            batch_size=config.call_images,
+            batch_size=config.call_images if self.layout.gpu else groups,
             batch_format="numpy",
             compute=ActorPoolStrategy(size=self.actors),
             max_restarts=config.actor_restarts,

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,14 @@ SHARE_OF_TIME = 0.05
 """Snapshots take at most this share of the driver's time."""
 
 LARGE = 4_000_000
-"""A state of this many entries is large. It is folded by several threads (sorting releases Python's lock), and only
-once several results wait: a fold reads whole rankings, however few candidates there are for each."""
+"""A state of this many entries is large: it is folded by several threads (sorting releases Python's lock)."""
 
 _IMAGES_AT_ONCE = 16_384
+_FEW_IMAGES_AT_ONCE, _SHARE_AT_ONCE = 512, 1 / 16
 _CANDIDATES_AT_ONCE = 1 / 8
-"""A large state is folded once results of this many images wait, or this many candidates per entry. Waiting longer
-would save little and leave the cutoffs behind."""
+"""A state is folded once results of this many images wait (fewer images, or a share of those so far, unless it is
+large), or this many candidates per entry. A fold reads whole rankings, however few candidates there are for each.
+Waiting longer would save little and leave the cutoffs behind."""
 
 
 @cache
@@ -59,7 +61,7 @@ class RunningState:
     _waiting_images: int = 0
 
     @classmethod
-    def empty(cls, neurons: int, depth: int, images: int) -> RunningState:
+    def empty(cls, neurons: int, depth: int, images: int) -> Self:
         """The state before the first image.
 
         Raises:
@@ -89,8 +91,8 @@ class RunningState:
         self.decode_s += found.decode_s
         self.forward_s += found.forward_s
         entries, candidates = self._rankings.keys.size, sum(map(len, self._waiting))
-        few = self._waiting_images < _IMAGES_AT_ONCE and candidates < _CANDIDATES_AT_ONCE * entries
-        if entries >= LARGE and few:
+        images = _IMAGES_AT_ONCE if entries >= LARGE else min(_FEW_IMAGES_AT_ONCE, _SHARE_AT_ONCE * self.done)
+        if self._waiting_images < images and candidates < _CANDIDATES_AT_ONCE * entries:
             return False
         self.rankings()
         return True

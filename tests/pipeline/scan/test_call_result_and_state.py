@@ -145,7 +145,22 @@ def test_a_large_state_folds_several_results_at_a_time_and_is_the_same(scan: lis
     assert large.rankings().positions.tolist() == plain.rankings().positions.tolist()
 
 
-def test_results_wait_only_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_a_small_state_wait_for_a_share_of_the_images() -> None:
+    """1/16 of those so far, and at most 512, unless there are many candidates."""
+
+    def calls(count: int, images: int) -> list[CallResult]:
+        return [CallResult(np.arange(images) + k * images, {}, Candidates.none()) for k in range(count)]
+
+    small = RunningState.empty(NEURONS, 100, 40_000)
+    folded_at = [small.done for found in calls(400, 100) if small.take(found)]
+    gaps = np.diff([0, *folded_at])
+    assert (gaps >= np.minimum(512, np.array(folded_at) / 16)).all()
+    assert (gaps < np.minimum(512, np.array(folded_at) / 16) + 100).all()
+    many = found_in(np.ones((13, NEURONS), np.float32), np.arange(13), np.zeros((13, NEURONS), int))
+    assert small.take(many)
+
+
+def test_results_wait_in_a_large_state(monkeypatch: pytest.MonkeyPatch) -> None:
     few = [found_in(np.ones((1, NEURONS), np.float32), np.array([k]), np.zeros((1, NEURONS), int)) for k in range(9)]
     small = RunningState.empty(NEURONS, 100, 9)
     assert [small.take(each) for each in few] == [True] * 9

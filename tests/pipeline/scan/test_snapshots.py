@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from raysel.bench.merge_simulation import MergeLoad, simulate_merge
 from raysel.errors import RayselError
 from raysel.files import Folder
 from raysel.neurons import Rankings
-from raysel.pipeline.merge_simulation import MergeLoad, simulate_merge
 from raysel.pipeline.scan.state import SHARE_OF_TIME, RunningState, Snapshots
 from raysel.store import put_snapshot
 from tests.pipeline.conftest import Clock
