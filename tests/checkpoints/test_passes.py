@@ -69,7 +69,7 @@ class Home:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made = Home(tmp_path)
     monkeypatch.setattr(indexing, "index", made.index)
-    monkeypatch.setattr(watching, "connected", lambda _: nullcontext())
+    monkeypatch.setattr(watching, "Connection", lambda _: nullcontext(lambda: None))
     return made
 
 
@@ -268,12 +268,12 @@ def test_another_watcher_at_work(home: Home, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_cluster_that_does_not_answer_is_no_checkpoint_s_fault(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
+    def refuse() -> None:
         raise RayselError("no Ray cluster answers")
 
     home.write("checkpoint-1.pth", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(watching, "connected", refuse)
+        patch.setattr(watching, "Connection", lambda _: nullcontext(refuse))
         with pytest.raises(RayselError, match="no Ray cluster answers"):
             home.look()
     assert home.states(home.look()) == [("checkpoint-1", "indexed")]

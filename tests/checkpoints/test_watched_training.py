@@ -54,8 +54,8 @@ def test_a_second_look_does_nothing(story: Story, monkeypatch: pytest.MonkeyPatc
     before, forwards = story.bucket.objects(), story.bucket.forwards()
     for name in ("index", "read_content", "scan_together"):
         monkeypatch.setattr(indexing, name, refuse)
-    for name in ("connected", "locked"):
-        monkeypatch.setattr(watching, name, refuse)
+    monkeypatch.setattr(watching.Connection, "begin", refuse)
+    monkeypatch.setattr(watching, "locked", refuse)
     done = story.bucket.look(story.config)
     assert (done.checkpoints, done.attempts, done.failed, done.growing) == (len(STEPS) + 1, [], [], [])
     assert story.bucket.objects() == before

@@ -35,7 +35,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("this run asked for Ray")
 
-    monkeypatch.setattr(run_module, "connected", refuse)
+    monkeypatch.setattr(run_module.Connection, "__call__", refuse)
 
 
 @pytest.fixture
