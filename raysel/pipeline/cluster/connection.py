@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import threading
@@ -87,6 +88,9 @@ class Connection:
             if self._fault is not None:
                 raise self._fault
             _take_sigterm_back()
+            # Actors of an earlier run in this process that could not start hold CPUs until Python collects their
+            # handles, which form cycles. Nothing is collected while this run waits for those CPUs.
+            gc.collect()
             self._settings.enter_context(settled(self._verbose))
             self._cluster = replace(cluster_now(), session=self._session)
         return self._cluster
