@@ -69,7 +69,7 @@ def test_no_space_for_the_index(indexed: Indexed, images: Images, tmp_path: Path
 def test_no_space_for_the_index_of_a_command(local_ray: None, images: Images, tmp_path: Path) -> None:
     import ray
 
-    with small_disk(tmp_path / "small", 120) as disk:
+    with small_disk(tmp_path / "small", 48) as disk:
         config = zoo_run(disk / "index", images.folder, tmp_path / "log")
         address, said = ray.get_runtime_context().gcs_address, tmp_path / "said"
         with started(typed(config, tmp_path / "run.toml", address), said) as command:
