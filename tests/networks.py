@@ -85,11 +85,22 @@ def note(log: str, event: str) -> None:
         file.write(f"{event} {os.getpid()} {where}\n")
 
 
-def zoo(log: str | None = None, labor_s: float = 0.0) -> tuple[nn.Module, Preprocessing]:
+def await_workers(log: str, count: int) -> None:
+    """In a worker, wait until as many of them have run the network; at most a minute."""
+    limit = time.monotonic() + 60.0
+    while in_worker() and time.monotonic() < limit:
+        forwards = [line.split() for line in Path(log).read_text().splitlines() if line.startswith("forward")]
+        if len({process for _, process, _, _, kind in forwards if kind == "worker"}) >= count:
+            return
+        time.sleep(0.02)
+
+
+def zoo(log: str | None = None, labor_s: float = 0.0, workers: int = 1) -> tuple[nn.Module, Preprocessing]:
     """`Zoo` on 24 x 24 pixels.
 
     With `log`, a file, decoding and forward passes are written down in it; each forward of a worker then costs about
-    `labor_s` CPU seconds more, as that of a real network does.
+    `labor_s` CPU seconds more, as that of a real network does. The first ones wait until there is one of each of
+    `workers` processes, so that no worker does everything before another has started.
     """
     network = Zoo()
     settings: dict[str, Any] = {"resize": ZOO_SIZE, "crop": None, "mean": MEAN_COLOR, "std": STD}
@@ -98,6 +109,7 @@ def zoo(log: str | None = None, labor_s: float = 0.0) -> tuple[nn.Module, Prepro
 
     def passing(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         note(log, f"forward-{len(inputs[0])}")
+        await_workers(log, workers)
         done = time.thread_time() + labor_s
         while in_worker() and time.thread_time() < done:
             torch.linalg.qr(torch.eye(64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -55,8 +55,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 def indexed(local_ray: None, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     """The folder of images, on two CPU actors."""
     root = tmp_path_factory.mktemp("indexed")
-    # Forward passes are slow, so that both actors get some of the calls.
-    config = zoo_run(root / "index", images.folder, root / "log", labor_s=0.1, workers=2)
+    config = zoo_run(root / "index", images.folder, root / "log", workers=2)
+    # Both actors get some of the calls.
+    config = replace(config, network=replace(config.network, network_args={"log": str(root / "log"), "workers": 2}))
     outcome = run(config)
     assert outcome.computed
     return Indexed(config, outcome.manifest, root / "log", notes(root / "log"))

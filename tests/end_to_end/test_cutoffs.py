@@ -48,6 +48,17 @@ def test_a_poll_sees_what_the_driver_published(keeper: Any) -> None:
         assert poll.images == images
 
 
+def is_dead(keeper: Any) -> bool:
+    """True once Ray refuses a call of it."""
+    import ray
+
+    try:
+        ray.get(keeper.newer.remote(0))
+    except ray.exceptions.RayActorError:
+        return True
+    return False
+
+
 def test_without_a_keeper_the_last_cutoffs_remain_in_use(keeper: Any) -> None:
     import ray
 
@@ -55,6 +66,7 @@ def test_without_a_keeper_the_last_cutoffs_remain_in_use(keeper: Any) -> None:
     keeper.put.remote(4, np.array([1, 2, 3], np.uint64))
     wait_until(lambda: poll.poll().tolist() == [1, 2, 3])
     ray.kill(keeper)
+    wait_until(lambda: is_dead(keeper))  # until then, it may still answer
     late = CutoffPoll(keeper, NEURONS)
     for _ in range(20):
         assert poll.poll().tolist() == [1, 2, 3]

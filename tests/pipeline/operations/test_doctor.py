@@ -167,14 +167,15 @@ def test_a_store_that_ignores_conditions(local_folder: Folder, monkeypatch):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_every_machine_of_a_cluster_is_asked(tmp_path: Path):
+def test_every_machine_of_a_cluster_is_asked(tmp_path: Path, monkeypatch):
     """A head without CPUs and two workers, asked by a process of its own: this one may be connected to another Ray."""
     from tests.chaos.cluster import machines
 
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # Ray's machines pass the PATH that they were started with on to their workers.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     typed = [sys.executable, "-m", "raysel", "doctor", "--json", "--out", str(tmp_path / "out"), "--address"]
     with machines(2) as cluster:
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
         ended = subprocess.run([*typed, cluster.address], env=environment, capture_output=True, text=True)
     checks = [Check(**each) for each in json.loads(ended.stdout.splitlines()[-1])["checks"]]
     by_name: Callable[[str], list[Check]] = lambda name: [each for each in checks if each.check == name]  # noqa: E731
