@@ -7,7 +7,7 @@ its output layer.
 """
 
 from raysel.network.classifier import Classifier
-from raysel.network.forward import keep_freed_memory, peaks
+from raysel.network.forward import computing_in, keep_freed_memory, peaks
 from raysel.network.loading import load, with_absolute_paths
 from raysel.network.network import Network
 from raysel.network.receptive_field.effective_receptive_field import effective_receptive_fields
@@ -15,6 +15,7 @@ from raysel.network.receptive_field.effective_receptive_field import effective_r
 __all__ = [
     "Classifier",
     "Network",
+    "computing_in",
     "effective_receptive_fields",
     "keep_freed_memory",
     "load",

@@ -9,6 +9,7 @@ import torch
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
 from raysel.files import redact_uri
+from raysel.network.forward import computing_in
 from raysel.network.importers.registry import import_network
 from raysel.network.preprocessing import Normalization, with_average_image
 from raysel.network.weights import digest
@@ -36,6 +37,7 @@ class Classifier:
         self._module = imported.module.to(device)
         self._normalize = Normalization(self.preprocessing, average_image)
         self._normalize.to(device)
+        self._dtype = config.dtype
         height, width = self.preprocessing.input_size
         self.outputs = self.scores(torch.zeros(2, height, width, 3, dtype=torch.uint8)).shape[1]
         self.names = imported.classes if len(imported.classes) == self.outputs else ()
@@ -52,7 +54,7 @@ class Classifier:
         Raises:
             RayselError: the network's output is not a score per class.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(self._dtype, self._normalize.device.type):
             output: Any = self._module(self._normalize(pixels))
         output = getattr(output, "logits", output)
         if isinstance(output, (tuple, list)) and output:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 Visit = Callable[[int, torch.Tensor], None]
-"""Called with a tap's number and its map, float32 [B, C, h, w]."""
+"""Called with a tap's number and its map, float32 or bfloat16 [B, C, h, w]."""
 
 # mallopt's parameters, malloc.h of glibc
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -30,6 +30,16 @@ class Forward(Protocol):
 
     def __call__(self, inputs: torch.Tensor, visit: Visit) -> None:
         """Runs normalized images, float32 [B, 3, H, W], and calls `visit` with each tap's map when it is computed."""
+
+
+def computing_in(dtype: str, device: str) -> torch.autocast:
+    """A context in which convolutions and matrix products on a kind of device compute in `dtype`.
+
+    Args:
+        dtype: as in `raysel.config.NetworkConfig`. bf16 leaves sums over many values, such as norms, in float32.
+        device: ``cpu`` or ``cuda``.
+    """
+    return torch.autocast(device, torch.bfloat16, enabled=dtype == "bf16")
 
 
 def as_map(output: torch.Tensor, channels_dim: int = 1) -> torch.Tensor:

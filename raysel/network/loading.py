@@ -58,7 +58,15 @@ def load(config: NetworkConfig) -> Network:
     weights_digest = digest(imported.module, average_image)
     notes = (*imported.notes, *tapped.notes)
     return Network(
-        shown, preprocessing, tapped.taps, weights_digest, tapped.forward, normalize, imported.classes, notes
+        name=shown,
+        preprocessing=preprocessing,
+        taps=tapped.taps,
+        weights_digest=weights_digest,
+        forward=tapped.forward,
+        normalize=normalize,
+        dtype=config.dtype,
+        classes=imported.classes,
+        notes=notes,
     )
 
 

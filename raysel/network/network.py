@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from raysel.config import Preprocessing
-from raysel.network.forward import Forward, Visit
+from raysel.network.forward import Forward, Visit, computing_in
 from raysel.network.preprocessing import Normalization
 from raysel.neurons import Tap
 
@@ -33,6 +33,7 @@ class Network:
         weights_digest: str,
         forward: Forward,
         normalize: Normalization,
+        dtype: str,
         classes: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -44,6 +45,7 @@ class Network:
         self.classes = classes
         self._forward = forward
         self._normalize = normalize
+        self._dtype = dtype
         self.notes = notes
 
     def to(self, device: str) -> Network:
@@ -62,7 +64,7 @@ class Network:
         return self._normalize(pixels)
 
     def forward(self, inputs: torch.Tensor, visit: Visit) -> None:
-        """Like `run`, but for normalized images, and with gradients if the caller has enabled them."""
+        """Like `run`, but for normalized images, in float32, and with gradients if the caller has enabled them."""
         self._forward(inputs, visit)
 
     def run(self, pixels: torch.Tensor, visit: Visit) -> None:
@@ -71,8 +73,9 @@ class Network:
         Args:
             pixels: uint8 [B, H, W, 3], RGB, of the preprocessing's input size, on any device.
             visit: called once per tap, as soon as the tap is computed, with its number in `taps` and its map, float32
-                [B, C, h, w] on the network's device; a vector comes as [B, C, 1, 1]. Later operations may overwrite
-                the map's memory, so `visit` must not keep a reference to it.
+                [B, C, h, w] on the network's device (bfloat16 if convolutions compute in it); a vector comes as
+                [B, C, 1, 1]. Later operations may overwrite the map's memory, so `visit` must not keep a reference to
+                it.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(self._dtype, self.device.type):
             self.forward(self.normalize(pixels), visit)

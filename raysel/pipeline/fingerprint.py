@@ -60,7 +60,6 @@ class Fingerprints:
             taps=[tap_record(tap) for tap in network.taps],
             preprocessing={**asdict(network.preprocessing), "average_image": None},  # its content is in the weights
             decoder=DECODER,
-            dtype="float32",
             batch=forward_batch(config.scan),
             images=images.digest,
             **_values(config, Enters.SCAN),

@@ -115,6 +115,28 @@ def test_effective_receptive_fields(local_ray: None, photographs: Path, tmp_path
     assert indexed("effective", replace=False) == (False, fingerprint)
 
 
+def test_bf16(local_ray: None, photographs: Path, tmp_path: Path) -> None:
+    """An index of a network in bfloat16 is checked in it, and has other rankings than that in float32."""
+    indexes = {}
+    for dtype in ("float32", "bf16"):
+        typed = {
+            "out": str(tmp_path / dtype),
+            "network": {"network": PEAKED, "dtype": dtype},
+            "source": {"images": str(photographs), "max_bad": 0.5},
+            "scan": {"workers": 1, "rank_depth": IMAGES},
+            "derive": {"n_max": IMAGES},
+        }
+        run(run_config(typed, None))
+        indexes[dtype] = open_index(tmp_path / dtype)
+        assert verify(str(tmp_path / dtype), Sample(neurons=1, top=3, seed=0)).problems == []
+    activations = {dtype: index.rankings(["activation"])["activation"] for dtype, index in indexes.items()}
+    as_bf16 = {dtype: torch.tensor(each.to_pylist()).bfloat16().tolist() for dtype, each in activations.items()}
+    assert activations["bf16"].to_pylist() == as_bf16["bf16"]
+    assert activations["float32"].to_pylist() != as_bf16["float32"]
+    assert as_bf16["bf16"] == pytest.approx(as_bf16["float32"], rel=0.03)
+    assert len({index.manifest.scan_fingerprint for index in indexes.values()}) == 2
+
+
 def test_crops_in_full_resolution(local_ray: None, tmp_path: Path) -> None:
     """A red square of 4 x 4 pixels after the resize, found again 5 times as large in its photograph."""
     larger, size = 5, 32

@@ -13,6 +13,7 @@ import numpy as np
 from raysel.bench.contenders.report import contender
 from raysel.bench.scan_job import ScanJob
 from raysel.errors import RayselError
+from raysel.network import computing_in
 
 
 def main(name: str, folder: Path) -> None:
@@ -20,7 +21,8 @@ def main(name: str, folder: Path) -> None:
     job = ScanJob.from_json((folder / "job.json").read_text())
     settings = json.loads((folder / "settings.json").read_text())
     try:
-        report = contender(name)(job, settings, folder)
+        with computing_in(job.network.dtype, job.device):
+            report = contender(name)(job, settings, folder)
     except RayselError as error:
         sys.exit(str(error))
     if report.top is not None:

@@ -16,7 +16,7 @@ import torch
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import ScanJob
 from raysel.images import decode
-from raysel.network import keep_freed_memory
+from raysel.network import computing_in, keep_freed_memory
 
 _BATCHES = (4, 8, 16, 32, 64)
 _IMAGES = 192
@@ -99,7 +99,7 @@ def _measure(job_text: str, settings: dict[str, Any], number: int) -> Measured:
         return run_all
 
     alone = bool(job.gpus)
-    with torch.inference_mode():
+    with torch.inference_mode(), computing_in(job.network.dtype, job.device):
         batch = settings.get("batch") or _best(lambda size: _timed(forward(_TRIED_IMAGES, size), _TRIED_IMAGES, alone))
         return Measured(decoding, _timed(forward(_IMAGES, batch), _IMAGES, alone), batch)
 
