@@ -39,7 +39,7 @@ def start_times(network: str, work: Path, rounds: int) -> list[dict[str, Any]]:
         commands = {
             "raysel --help": ("--help",),
             f"raysel index, {IMAGES} images": ("index", *network_options, "--images", str(images), "--out", index),
-            "raysel find": ("find", index, "red"),
+            "raysel find": ("find", index, "red", "--limit", "20"),
         }
         for name, arguments in commands.items():
             ran.setdefault(name, []).append(run_measured([sys.executable, "-m", "raysel", *arguments], name))

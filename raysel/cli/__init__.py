@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import re
 import signal
@@ -159,6 +161,10 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     signal.signal(signal.SIGTERM, _terminate)
+    # Python would look for garbage among torch's objects again and again while it imports them, and for a second at the
+    # end.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     try:
         status = app([each for each in arguments if each != "--debug"]) or 0
         sys.stdout.flush()
