@@ -86,11 +86,11 @@ def note(log: str, event: str) -> None:
 
 
 def await_workers(log: str, count: int) -> None:
-    """In a worker, wait until as many of them have run the network; at most a minute."""
+    """In a worker, wait until `count` of them have run the network; at most a minute."""
     limit = time.monotonic() + 60.0
     while in_worker() and time.monotonic() < limit:
-        forwards = [line.split() for line in Path(log).read_text().splitlines() if line.startswith("forward")]
-        if len({process for _, process, _, _, kind in forwards if kind == "worker"}) >= count:
+        lines = [each for each in Path(log).read_text().splitlines() if each.endswith(" worker")]
+        if len({each.split()[1] for each in lines if each.startswith("forward")}) >= count:
             return
         time.sleep(0.02)
 
@@ -99,8 +99,8 @@ def zoo(log: str | None = None, labor_s: float = 0.0, workers: int = 1) -> tuple
     """`Zoo` on 24 x 24 pixels.
 
     With `log`, a file, decoding and forward passes are written down in it; each forward of a worker then costs about
-    `labor_s` CPU seconds more, as that of a real network does. The first ones wait until there is one of each of
-    `workers` processes, so that no worker does everything before another has started.
+    `labor_s` CPU seconds more, as that of a real network does. The first of them wait until `workers` processes have
+    begun one, so that no worker does everything before another has started.
     """
     network = Zoo()
     settings: dict[str, Any] = {"resize": ZOO_SIZE, "crop": None, "mean": MEAN_COLOR, "std": STD}

@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     # Python would look for garbage among torch's objects again and again while it imports them, and for a second at the
     # end.
-    gc.set_threshold(100_000)
+    gc.set_threshold(20_000)
     atexit.register(gc.freeze)
     try:
         status = app([each for each in arguments if each != "--debug"]) or 0

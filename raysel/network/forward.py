@@ -33,10 +33,10 @@ class Forward(Protocol):
 
 
 def computing_in(dtype: str, device: str) -> torch.autocast:
-    """A context in which convolutions and matrix products on a kind of device compute in `dtype`.
+    """A context in which convolutions and matrix products compute in `dtype`; other operations follow their inputs.
 
     Args:
-        dtype: as in `raysel.config.NetworkConfig`. bf16 leaves sums over many values, such as norms, in float32.
+        dtype: as in `raysel.config.NetworkConfig`.
         device: ``cpu`` or ``cuda``.
     """
     return torch.autocast(device, torch.bfloat16, enabled=dtype == "bf16")

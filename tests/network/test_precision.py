@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -55,7 +54,7 @@ def test_gradients_are_computed_in_float32() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "least", "most"), [("float32", 0.0, 1e-5), ("bf16", 1e-5, 0.05)])
-def test_scores(tmp_path: Path, dtype: str, least: float, most: float) -> None:
+def test_scores(dtype: str, least: float, most: float) -> None:
     config = NetworkConfig(network="tests.network.small:InPlace")
     torch.manual_seed(0)
     classifier = Classifier(replace(config, dtype=dtype))  # type: ignore[arg-type]
