@@ -128,8 +128,8 @@ class NetworkConfig:
     tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
     """Where a convolution is read: after its norm, bias and activation, or at its own output."""
     dtype: Annotated[Literal["float32", "bf16"], Enters.SCAN] = "float32"
-    """Precision of convolutions and matrix products. `bf16` is faster where the hardware has it, but its 8 bits make
-    activations equal that differ by less than 0.4 %, so other images can come first."""
+    """Precision of convolutions and matrix products. `bf16` is faster where the processor has instructions for it, but
+    its 8 significant bits make activations equal that differ by less than 0.4 %, so other images can come first."""
     preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None
     """Preprocessing in place of the network's own: on the command line a TOML file with these options."""
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import nn
 
 from raysel.config import NetworkConfig, Preprocessing, SourceConfig
-from raysel.errors import RayselError
+from raysel.errors import BadImageError, RayselError
 from raysel.images import ImagesList, Source, decode, open_source, select_shards, subset
 from raysel.network.importers.registry import import_network
 from raysel.network.preprocessing import Normalization, with_average_image
@@ -82,7 +83,10 @@ class BareNetwork:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The images as a dataset of PyTorch; an item is the image as the network sees it, uint8 [H, W, 3]."""
+    """The images as a dataset of PyTorch; an item is the image as the network sees it, uint8 [H, W, 3].
+
+    A bad image is black.
+    """
 
     source: Source
     listed: ImagesList
@@ -92,7 +96,14 @@ class ImageFiles:
         return len(self.listed.images)
 
     def __getitem__(self, number: int) -> NDArray:
-        return decode(self.content(number), self.preprocessing).pixels
+        return self.decoded(self.content(number))
+
+    def decoded(self, content: bytes) -> NDArray:
+        """The image in a file with this content, as an item."""
+        try:
+            return decode(content, self.preprocessing).pixels
+        except BadImageError:
+            return np.zeros((*self.preprocessing.input_size, 3), np.uint8)
 
     def content(self, number: int) -> bytes:
         """The bytes of an image's file.

@@ -42,7 +42,7 @@ def scan(
     from raysel.cli.output import print_json, print_table
     from raysel.pipeline.progress import Reporter
 
-    names = [name for name in against.split(",") if name]
+    names = list(dict.fromkeys(name.strip() for name in against.split(",") if name.strip()))
     for name in names:
         if name not in BASELINES:
             raise RayselError(f"--against {name}: {did_you_mean(name, BASELINES)}")

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from raysel.config import NetworkConfig
-from raysel.errors import RayselError
+from raysel.errors import RayselError, type_and_first_line
 from raysel.files import absolute_if_exists, redact_uri
 from raysel.marks import map_paths
 from raysel.network.channel_layout import channels_first
@@ -57,7 +57,7 @@ def load(config: NetworkConfig) -> Network:
         ) from error
     weights_digest = digest(imported.module, average_image)
     notes = (*imported.notes, *tapped.notes)
-    return Network(
+    network = Network(
         name=shown,
         preprocessing=preprocessing,
         taps=tapped.taps,
@@ -68,6 +68,23 @@ def load(config: NetworkConfig) -> Network:
         classes=imported.classes,
         notes=notes,
     )
+    if config.dtype != "float32":
+        _check_precision(network)
+    return network
+
+
+def _check_precision(network: Network) -> None:
+    """Run a black image, as only a forward shows whether every operation takes what the one before it returns.
+
+    Raises:
+        RayselError: the network does not run in its precision.
+    """
+    try:
+        network.run(torch.zeros(1, *network.preprocessing.input_size, 3, dtype=torch.uint8), lambda tap, map_: None)
+    except Exception as error:  # the network's code can raise anything
+        raise RayselError(
+            f"{network.name} does not run in {network.dtype} ({type_and_first_line(error)}): leave --dtype out"
+        ) from error
 
 
 def with_absolute_paths(config: NetworkConfig) -> NetworkConfig:

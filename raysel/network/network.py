@@ -22,6 +22,7 @@ class Network:
         graph_digest: sha256 (hex) over the operations up to the last tap with their settings, in which networks with
             the same weights may differ.
         classes: names of the network's outputs, if its origin has them.
+        dtype: precision of `run`, as in `raysel.config.NetworkConfig`.
         notes: what the user should know about what is read, a line each.
     """
 
@@ -45,7 +46,7 @@ class Network:
         self.classes = classes
         self._forward = forward
         self._normalize = normalize
-        self._dtype = dtype
+        self.dtype = dtype
         self.notes = notes
 
     def to(self, device: str) -> Network:
@@ -73,9 +74,9 @@ class Network:
         Args:
             pixels: uint8 [B, H, W, 3], RGB, of the preprocessing's input size, on any device.
             visit: called once per tap, as soon as the tap is computed, with its number in `taps` and its map, float32
-                [B, C, h, w] on the network's device (bfloat16 if convolutions compute in it); a vector comes as
+                [B, C, h, w] on the network's device (it may be bfloat16 with ``bf16``); a vector comes as
                 [B, C, 1, 1]. Later operations may overwrite the map's memory, so `visit` must not keep a reference to
                 it.
         """
-        with torch.inference_mode(), computing_in(self._dtype, self.device.type):
+        with torch.inference_mode(), computing_in(self.dtype, self.device.type):
             self.forward(self.normalize(pixels), visit)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raysel.network import Network
+from raysel.network import Network, computing_in
 from raysel.neurons import Tap
 
 
@@ -71,7 +71,7 @@ def _forward(network: Network, pixels: NDArray[np.uint8], crops: Sequence[Crop],
             if crop.tap == tap:
                 values[number] = float(map_[number, crop.channel, crop.position[0], crop.position[1]])
 
-    with torch.inference_mode():
+    with torch.inference_mode(), computing_in(network.dtype, network.device.type):
         filled = rows + rows[-1:] * (batch - len(rows))  # every forward has the same shape
         inputs = network.normalize(torch.from_numpy(pixels[filled]))
         alone = torch.zeros_like(inputs)

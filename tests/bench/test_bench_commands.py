@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,19 @@ def test_contenders_find_what_raysel_finds(home: Path) -> None:
     if "error" in found["semanticlens"]:
         assert found["semanticlens"] == {"error": "not installed"}
     assert "round 1 of 1, loop" in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_bf16_with_a_bad_image_and_a_name_given_twice(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "images", tmp_path / "images")
+    (tmp_path / "images" / "000.jpg").write_bytes(b"not an image")
+    options = ("--images", "images", "--workers", "1", "--rounds", "1", "--dtype", "bf16", "--json")
+    ended = raysel(tmp_path, "bench", "scan", *NETWORK, *options, "--against", "bound, forward,loop,loop")
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out.splitlines()[-1])
+    assert set(found) == {"raysel", "bound", "forward", "loop", "scan"}
+    assert all(found[name]["steady_images_per_second"] > 0 for name in ("raysel", "bound", "forward", "loop"))
 
 
 def test_decoding_by_format(home: Path) -> None:

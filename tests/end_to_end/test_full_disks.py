@@ -74,6 +74,7 @@ def test_no_space_for_the_index_of_a_command(local_ray: None, images: Images, tm
         address, said = ray.get_runtime_context().gcs_address, tmp_path / "said"
         with started(typed(config, tmp_path / "run.toml", address), said) as command:
             assert command.wait(240) == 2
-    *progress, line = said.read_text().splitlines()
+    # Ray may warn of the many workers of all tests, at any time.
+    *progress, line = [each for each in said.read_text().splitlines() if "(raylet)" not in each]
     assert all(each.startswith("raysel ") for each in progress)
     assert re.fullmatch(r"raysel: cannot write .*: .*No space left on device", line)

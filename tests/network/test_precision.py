@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from raysel.config import NetworkConfig
+from raysel.config import NetworkConfig, Preprocessing
+from raysel.errors import RayselError
 from raysel.network import Classifier, load
 from raysel.network.importers.registry import import_network
 from tests.network.maps import maps, pixels
@@ -67,3 +68,25 @@ def test_scores(dtype: str, least: float, most: float) -> None:
     scores = classifier.scores(images)
     assert scores.dtype == torch.float32
     assert least < (scores - expected).abs().max() / expected.abs().max() <= most
+
+
+class Mixed(nn.Module):
+    """Interpolates between a map and a parameter, which must have one type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last, self.shift = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.lerp(self.conv(x), self.shift, 0.5))
+
+
+def mixed() -> tuple[nn.Module, Preprocessing]:
+    return Mixed(), Preprocessing(resize=(16, 16), crop=None)
+
+
+def test_a_network_that_does_not_run_in_bf16_is_refused() -> None:
+    config = NetworkConfig(network="tests.network.test_precision:mixed")
+    assert len(load(config).taps) == 2
+    with pytest.raises(RayselError, match=r"mixed does not run in bf16 \(.*\): leave --dtype out"):
+        load(replace(config, dtype="bf16"))

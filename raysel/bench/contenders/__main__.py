@@ -13,7 +13,6 @@ import numpy as np
 from raysel.bench.contenders.report import contender
 from raysel.bench.scan_job import ScanJob
 from raysel.errors import RayselError
-from raysel.network import computing_in
 
 
 def main(name: str, folder: Path) -> None:
@@ -21,8 +20,7 @@ def main(name: str, folder: Path) -> None:
     job = ScanJob.from_json((folder / "job.json").read_text())
     settings = json.loads((folder / "settings.json").read_text())
     try:
-        with computing_in(job.network.dtype, job.device):
-            report = contender(name)(job, settings, folder)
+        report = contender(name)(job, settings, folder)
     except RayselError as error:
         sys.exit(str(error))
     if report.top is not None:

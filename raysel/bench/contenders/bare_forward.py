@@ -12,7 +12,7 @@ import torch
 from raysel.bench.contenders.image_batches import image_batches
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import BareNetwork, ImageFiles, ScanJob
-from raysel.network import keep_freed_memory
+from raysel.network import computing_in, keep_freed_memory
 
 _BATCHES = (4, 8, 16, 32, 64)
 _TRIAL_S, _TRIAL_BATCHES = 1.5, 4
@@ -51,7 +51,7 @@ def _results(
     """Times of the batches with their numbers of images; of the first ones in a trial."""
     torch.set_num_threads(settings["threads"])
     results: list[tuple[float, int]] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), computing_in(job.network.dtype, job.device):
         for pixels in image_batches(files, settings["batch"], settings["workers"], pinned=bool(job.gpus)):
             bare.module(bare.normalize(pixels))
             if job.gpus:

@@ -14,7 +14,7 @@ from raysel.bench.contenders.image_batches import image_batches
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import TOP, ScanJob
 from raysel.bench.scores import Top
-from raysel.network import load
+from raysel.network import computing_in, load
 
 _BATCH = 32
 
@@ -56,7 +56,7 @@ def run(job: ScanJob, _settings: dict[str, Any], _work: Path) -> Report:
     for layer in layers:
         bare.module.get_submodule(modules[layer]).register_forward_hook(keep(layer))
     results, done = [], 0
-    with torch.inference_mode():
+    with torch.inference_mode(), computing_in(job.network.dtype, job.device):
         for pixels in image_batches(files, _BATCH, job.cores, pinned=bool(job.gpus)):
             ids = torch.arange(done, done + len(pixels), device=job.device)
             bare.module(bare.normalize(pixels).contiguous())
@@ -65,7 +65,7 @@ def run(job: ScanJob, _settings: dict[str, Any], _work: Path) -> Report:
                 torch.cuda.synchronize()
             results.append((time.monotonic(), len(pixels)))
     images, activations = zip(*(tops[layer].top() for layer in layers), strict=True)
-    top = Top(torch.cat(images).cpu().numpy(), torch.cat(activations).cpu().numpy())
+    top = Top(torch.cat(images).cpu().numpy(), torch.cat(activations).float().cpu().numpy())
     settings = {"batch": _BATCH, "threads": job.cores, "workers": job.cores}
     return Report(results, settings=settings, top=top)
 

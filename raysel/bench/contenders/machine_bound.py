@@ -15,7 +15,6 @@ import torch
 
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import ScanJob
-from raysel.images import decode
 from raysel.network import computing_in, keep_freed_memory
 
 _BATCHES = (4, 8, 16, 32, 64)
@@ -76,14 +75,22 @@ def _share(barrier: Barrier) -> None:
 
 
 def _measure(job_text: str, settings: dict[str, Any], number: int) -> Measured:
-    """What process `number` measures."""
+    """What process `number` measures. If one fails, the others fail too: they would wait for it."""
+    try:
+        return _measured(job_text, settings, number)
+    except BaseException:
+        _barrier.abort()
+        raise
+
+
+def _measured(job_text: str, settings: dict[str, Any], number: int) -> Measured:
     torch.set_num_threads(1)
     keep_freed_memory()
     job = ScanJob.from_json(job_text)
     files = job.images()
     contents = [files.content(k % len(files)) for k in range(number, number + _IMAGES * job.cores, job.cores)]
-    pixels = torch.from_numpy(np.stack([decode(each, files.preprocessing).pixels for each in contents]))
-    decoding = _timed(lambda: [decode(each, files.preprocessing) for each in contents], _IMAGES)
+    pixels = torch.from_numpy(np.stack([files.decoded(each) for each in contents]))
+    decoding = _timed(lambda: [files.decoded(each) for each in contents], _IMAGES)
     if job.gpus and number:
         return Measured(decoding, None, 0)
     bare = job.bare()

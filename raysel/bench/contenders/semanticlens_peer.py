@@ -14,6 +14,7 @@ from raysel.bench.contenders.peer_images import prepared
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import TOP, ScanJob
 from raysel.bench.scores import Top
+from raysel.network import computing_in
 
 _BATCH = 32
 
@@ -24,7 +25,8 @@ def run(job: ScanJob, _settings: dict[str, Any], _work: Path) -> Report:
     tool = ActivationComponentVisualizer(
         bare.module, images, images, layers, TOP, device=job.device, aggregate_fn=aggregate_conv_max
     )
-    found = tool.run(batch_size=_BATCH, num_workers=job.cores)
+    with computing_in(job.network.dtype, job.device):
+        found = tool.run(batch_size=_BATCH, num_workers=job.cores)
     results[-1] = time.monotonic(), results[-1][1]
     ids = torch.cat([found[layer].sample_ids for layer in layers])
     activations = torch.cat([found[layer].activations for layer in layers]).float()

@@ -17,6 +17,7 @@ from raysel.bench.contenders.peer_images import prepared
 from raysel.bench.contenders.report import Report
 from raysel.bench.scan_job import TOP, ScanJob
 from raysel.bench.scores import Top
+from raysel.network import computing_in
 
 _BATCH = 32
 
@@ -30,7 +31,8 @@ def run(job: ScanJob, _settings: dict[str, Any], work: Path) -> Report:
     )
     tool.ActMax.SAMPLE_SIZE = tool.RelMax.SAMPLE_SIZE = TOP
     composite = EpsilonPlusFlat(canonizers=[SequentialMergeBatchNorm()])
-    tool.run(composite, 0, len(images), batch_size=_BATCH, checkpoint=len(images))
+    with computing_in(job.network.dtype, job.device):
+        tool.run(composite, 0, len(images), batch_size=_BATCH, checkpoint=len(images))
     results[-1] = time.monotonic(), results[-1][1]
     tables = {kind: [np.load(tool.ActMax.PATH / f"{layer}_{kind}.npy") for layer in layers] for kind in ("data", "rel")}
     ids, activations = (np.concatenate([_filled(each) for each in tables[kind]]) for kind in ("data", "rel"))

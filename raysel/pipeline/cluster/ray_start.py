@@ -9,12 +9,11 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 import ray
-from ray._private import worker
 
 from raysel.config import ClusterConfig
 from raysel.errors import RayselError
@@ -73,14 +72,18 @@ def _started(config: ClusterConfig, verbose: bool) -> Iterator[str]:
             _start(config, folder, verbose)
             yield folder
         finally:
-            _end_autoscaler()
-            ray.shutdown()
+            try:
+                _end_autoscaler()
+            finally:
+                ray.shutdown()
 
 
 def _end_autoscaler() -> None:
     """End the autoscaler of a local Ray, which has nothing to scale: it would take a second to end by itself."""
-    node: Any = getattr(worker, "_global_node", None)  # nothing public names it in Ray 2.60
-    if node is not None:
+    with suppress(ImportError, AttributeError):  # nothing public names it in Ray 2.60
+        from ray._private import worker
+
+        node: Any = worker._global_node
         node.kill_monitor(check_alive=False)
 
 
