@@ -108,7 +108,9 @@ def test_random_graphs(plan: list[tuple[Any, ...]], seed: int) -> None:
     assert_close(actual["2"], relu(expected["1"]))
     for k, child in enumerate(module):
         if isinstance(child, nn.Conv2d) and isinstance(module[k + 1], nn.BatchNorm2d):
-            assert_close(actual[str(k)], relu(expected[str(k + 1)]))
+            after_norm = relu(expected[str(k + 1)])
+            assume(bool(after_norm.any()))  # random weights can leave nothing to compare
+            assert_close(actual[str(k)], after_norm)
 
 
 def test_nothing_after_the_last_tap_runs() -> None:
