@@ -169,9 +169,11 @@ def main(arguments: list[str] | None = None) -> None:
         status = app([each for each in arguments if each != "--debug"]) or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
+        _hush_half_made_objects()
         print("raysel: interrupted", file=sys.stderr)
         status = _INTERRUPTED
     except _TerminatedError:
+        _hush_half_made_objects()
         print("raysel: terminated", file=sys.stderr)
         status = _TERMINATED
     except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
@@ -183,6 +185,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"raysel: {_without_secrets(' '.join(_message(error).split()))}", file=sys.stderr)
         status = 2
     sys.exit(status)
+
+
+def _hush_half_made_objects() -> None:
+    """Print no errors of ``__del__``: an object of Ray that a signal has met in its ``__init__`` fails there."""
+    sys.unraisablehook = lambda _: None
 
 
 def _terminate(*_: object) -> None:
