@@ -13,6 +13,10 @@ NeuronAddress = Annotated[
 ]
 LayerGlob = Annotated[str | None, Parameter(metavar="GLOB", help="Only layers that match this glob.")]
 Limit = Annotated[int | None, Parameter(help="At most this many neurons.")]
+AnyLimit = Annotated[
+    int | None,
+    Parameter(name="--limit", help="At most this many neurons. By default a table shows 20, and other forms have all."),
+]
 Columns = Annotated[
     str | None,
     Parameter(

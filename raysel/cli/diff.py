@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsCsv, AsJson, Columns, LayerGlob, Limit, ParquetFile
+from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, LayerGlob, ParquetFile
 from raysel.query.question import Direction
 
 
@@ -19,7 +19,7 @@ def diff(
     where: Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")] = (),
     sort: Annotated[str, Parameter(metavar="COLUMN")] = "image_overlap",
     direction: Direction | None = None,
-    limit: Limit = None,
+    limit: AnyLimit = None,
     columns: Columns = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -43,4 +43,4 @@ def diff(
         direction = "ascending"
     opened, other = open_searchable(a), open_searchable(b)
     found = opened.diff(other, layer=layer, where=condition, sort=sort, direction=direction, limit=limit)
-    print_neurons(found, form, columns, none="no neuron meets all conditions")
+    print_neurons(found, form, columns, limit=limit, none="no neuron meets all conditions")

@@ -43,4 +43,6 @@ def explain(
         from raysel.report import draw_explanation
 
         write_picture(draw_explanation(found), out)
-    print_neurons(found, form, columns, none=f"no neuron of these layers is known to respond to {found.image}")
+    print_neurons(
+        found, form, columns, limit=limit, none=f"no neuron of these layers is known to respond to {found.image}"
+    )

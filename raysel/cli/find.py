@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsCsv, AsJson, Columns, IndexPlace, LayerGlob, Limit, ParquetFile
+from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, IndexPlace, LayerGlob, ParquetFile
 from raysel.errors import RayselError
 from raysel.query.question import Direction
 
@@ -28,7 +28,7 @@ def find(
     where: Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")] = (),
     sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
     direction: Direction | None = None,
-    limit: Limit = None,
+    limit: AnyLimit = None,
     columns: Columns = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -62,7 +62,7 @@ def find(
     )
     if found.understood:
         print(found.understood, file=sys.stderr)
-    print_neurons(found, form, columns, found.asked)
+    print_neurons(found, form, columns, found.asked, limit)
 
 
 def parse_range(text: str | None, option: str, column: str) -> list[str]:

@@ -15,6 +15,8 @@ from raysel.query import NeuronTable, columns_for_people, plain_rows, selected
 
 _SPARE = ("class_excess", "color_name", "class_selectivity_a", "color_selectivity_a")
 _LONGEST_NAME = 24
+_FEW = 20
+"""Neurons that people see unless they set a limit."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def print_neurons(
     form: Form,
     columns: str | None,
     asked: Sequence[str] = (),
+    limit: int | None = None,
     none: str = "no neuron of this index meets all conditions",
 ) -> None:
     """Give neurons out.
@@ -48,6 +51,7 @@ def print_neurons(
         form: how.
         columns: names separated by commas; None: all for programs, a few for people.
         asked: columns that the question is about, which people see, too.
+        limit: most neurons, as the user set it; None: all for programs, the first few for people.
         none: what to say, on stderr, if there are none.
     """
     index, table = neurons.index, neurons.table
@@ -70,8 +74,11 @@ def print_neurons(
     elif form.csv:
         print_csv(table.column_names, plain_rows(table))
     elif len(table):
-        rows = [{**row, **_shortened(row)} for row in table.to_pylist()]
+        shown = table if limit else table.slice(0, _FEW)
+        rows = [{**row, **_shortened(row)} for row in shown.to_pylist()]
         print_table(table.column_names, rows, [name for name in _SPARE if name not in asked])
+        if len(shown) < len(table):
+            print(f"the first {len(shown)} of {len(table):,} neurons: --limit {len(table)} shows all", file=sys.stderr)
     if not len(table):
         print(none, file=sys.stderr)
 

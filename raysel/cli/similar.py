@@ -30,4 +30,4 @@ def similar(
 
     form = Form.of(as_json, as_csv, parquet)
     found = open_searchable(index).similar(neuron, by, limit=limit, within=layer)
-    print_neurons(found, form, columns, none=f"no neuron has anything in common with {neuron}")
+    print_neurons(found, form, columns, limit=limit, none=f"no neuron has anything in common with {neuron}")

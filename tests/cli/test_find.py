@@ -222,7 +222,7 @@ def test_conditions_on_any_column(made: Synthetic) -> None:
 
 
 def test_conditions_on_a_part_of_a_column(made: Synthetic) -> None:
-    lines = _out(made, "--where", "color_names.red >= 0.5").splitlines()
+    lines = _out(made, "--where", "color_names.red >= 0.5", "--limit", "1000").splitlines()
     assert lines[0].split()[-2:] == ["color_names.red", "name"]
     reds = [float(line.split()[-3 if line.endswith("red fox") else -2]) for line in lines[1:]]
     expected = [row["color_names"]["red"] for row in made.rows if row["color_names"]]
@@ -234,6 +234,17 @@ def test_limit(made: Synthetic) -> None:
     everything = json.loads(_out(made, "--json"))
     assert len(everything) == len(made.rows)
     assert json.loads(_out(made, "--json", "--limit", "7")) == everything[:7]
+
+
+def test_a_table_without_a_limit_shows_the_first_twenty(made: Synthetic) -> None:
+    count = len(made.rows)
+    assert count > 20
+    few, all_of_them = _run(made), _run(made, "--limit", str(count))
+    assert few.err == f"the first 20 of {count} neurons: --limit {count} shows all\n"
+    assert all_of_them.err == ""
+    assert len(all_of_them.out.splitlines()) == 1 + count
+    shown = [line.split() for line in few.out.splitlines()]
+    assert shown == [line.split() for line in all_of_them.out.splitlines()[:21]]
 
 
 @pytest.mark.parametrize(("form", "out"), [("--json", "[]\n"), ("--csv", None), (None, "")])

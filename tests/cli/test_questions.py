@@ -66,7 +66,9 @@ def test_differences(made: Synthetic, other: Synthetic, index: SearchableIndex) 
     lines = list(csv.DictReader(io.StringIO(out("diff", *paths, "--csv", "--limit", "3"))))
     assert [line["channel"] for line in lines] == [str(row["channel"]) for row in rows[:3]]
     where, sort = "color_selectivity_change > 0.2", "color_selectivity_change"
-    text = out("diff", *paths, "--where", where, "--sort", sort, "--columns", f"neuron,{sort}").splitlines()
+    text = out(
+        "diff", *paths, "--where", where, "--sort", sort, "--columns", f"neuron,{sort}", "--limit", "1000"
+    ).splitlines()
     changed = index.diff(second, where=where, sort=sort)
     assert [line.split()[0] for line in text[1:]] == [neuron.address for neuron in changed]
     assert len(changed) > 5
