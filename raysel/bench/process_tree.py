@@ -14,6 +14,7 @@ from pathlib import Path
 from raysel.errors import RayselError
 
 _EVERY_S = 0.1
+_END_S = 20.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -46,13 +47,22 @@ def run_measured(command: Sequence[str], name: str) -> Ran:
             with CpuMeter(process.pid) as meter:
                 status = process.wait()
         finally:
-            process.kill()
+            _end(process)
         seconds = time.monotonic() - launched
         output.seek(0)
         lines = output.read().splitlines()
     if status:
         raise RayselError(f"{name} failed: {lines[-1] if lines else f'exit status {status}'}")
     return Ran(launched, seconds, tuple(meter.samples))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that is left when its caller is interrupted, with time to remove what it has made."""
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 class CpuMeter:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from raysel.bench.scan_job import TOP, ScanJob
 from raysel.config import NetworkConfig, SourceConfig
 from raysel.errors import RayselError
 from tests.bench.small import network
+from tests.chaos.runs import wait_until
 
 
 def test_the_top_images_of_batches() -> None:
@@ -80,3 +84,27 @@ for child in children: child.wait()
 def test_a_command_that_fails() -> None:
     with pytest.raises(RayselError, match="this one failed: too bad"):
         run_measured([sys.executable, "-c", "import sys; sys.exit('too bad')"], "this one")
+
+
+def test_a_command_that_is_interrupted_cleans_up(tmp_path: Path) -> None:
+    ready, cleaned = tmp_path / "ready", tmp_path / "cleaned"
+    command = f"""
+import pathlib, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+try:
+    pathlib.Path({str(ready)!r}).touch()
+    while True: signal.pause()
+finally:
+    pathlib.Path({str(cleaned)!r}).touch()
+"""
+    caller = f"""
+import signal, sys
+from raysel.bench.process_tree import run_measured
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run_measured([sys.executable, "-c", {command!r}], "this one")
+"""
+    with subprocess.Popen([sys.executable, "-c", caller], stderr=subprocess.DEVNULL) as process:
+        wait_until(ready.exists, alive=lambda: process.poll() is None)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60)
+    assert cleaned.exists()

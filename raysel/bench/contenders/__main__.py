@@ -4,6 +4,7 @@ report."""
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from raysel.errors import RayselError
 
 def main(name: str, folder: Path) -> None:
     """Runs the contender; an error that the user can correct is one line on stderr."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that contexts end: a local Ray has a folder
     job = ScanJob.from_json((folder / "job.json").read_text())
     settings = json.loads((folder / "settings.json").read_text())
     try:
