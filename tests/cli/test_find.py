@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import raysel
-from raysel.cli.find import parse_range
+from raysel.cli.searching.find import parse_range
 from raysel.errors import RayselError
 from tests.store.synthetic import CLASS_NAMES, Synthetic, build
 from tests.typed import Ended, raysel_here

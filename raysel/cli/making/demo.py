@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from raysel.cli.arguments import AsJson
-from raysel.cli.index import print_outcome
+from raysel.cli.making.index import print_outcome
 from raysel.cli.output import print_table
 from raysel.query import Question, find
 from raysel.report import draw_features

@@ -1,0 +1,1 @@
+"""Commands about machines, jobs and speed."""
