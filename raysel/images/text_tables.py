@@ -45,7 +45,7 @@ def text_columns(path: str, columns: Sequence[str]) -> list[pa.Array]:
         else:
             text = csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()))
             table = csv.read_csv(io.BytesIO(file.read()), parse_options=_dialect(path), convert_options=text)
-    texts = [table[column].cast(pa.string()).combine_chunks() for column in columns]
+        texts = [table[column].cast(pa.string()).combine_chunks() for column in columns]
     return [pc.if_else(pc.equal(column, ""), None, column) for column in texts]
 
 

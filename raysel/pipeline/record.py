@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from raysel.config import Preprocessing, RunConfig
 from raysel.errors import RayselError
-from raysel.files import absolute_if_exists, redact_uri
-from raysel.images import DECODER, Source
+from raysel.files import absolute_if_exists, absolute_uri, redact_uri
+from raysel.images import DECODER
 from raysel.marks import Enters, map_paths, options
 from raysel.neurons import Tap, field_data, field_of
 from raysel.pipeline.context import NetworkFacts, Run
@@ -35,7 +35,7 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
     return Manifest(
         scan_fingerprint=run.fingerprints.scan,
         index_fingerprint=run.fingerprints.index,
-        config=plain(run.config, run.source),
+        config=as_recorded(run.config),
         network=NetworkRecord(
             name=network.name,
             weights=network.weights_digest,
@@ -54,6 +54,7 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
             dead=int(np.count_nonzero(derived.neurons["dead"].to_numpy())),
             images=len(images.images),
             quarantined=len(state.quarantine) + len(images.faults),
+            unlisted=len(images.faults),
             skipped=images.skipped,
             classes=len(images.classes),
         ),
@@ -108,17 +109,10 @@ def recorded_config(manifest: Manifest) -> RunConfig:
         raise RayselError(f"the index has options of raysel {made_by}: index again with this raysel") from error
 
 
-def plain(config: RunConfig, source: Source) -> dict[str, Any]:
-    """The configuration as data, without secrets, that means the same in any folder."""
-    record = _recorded(config)
-    record["source"]["images"] = redact_uri(source.uri)  # the source resolves globs, too
-    return record
-
-
 def differences(there: Manifest, config: RunConfig) -> str:
     """The settings in which a published index differs from `config`, in a few words; empty if there are none."""
     found = []
-    for stage, record in _recorded(config).items():
+    for stage, record in as_recorded(config).items():
         before, declared = there.config.get(stage, {}), options(getattr(config, stage))
         for name, value in record.items():
             matters = name not in declared or Enters.NONE not in declared[name].marks
@@ -127,11 +121,13 @@ def differences(there: Manifest, config: RunConfig) -> str:
     return "; ".join(found[:3])
 
 
-def _recorded(config: RunConfig) -> dict[str, Any]:
-    """The configuration as a manifest has it: JSON values, absolute paths, no secrets."""
+def as_recorded(config: RunConfig) -> dict[str, Any]:
+    """The configuration as a manifest has it: JSON values without secrets, which mean the same in any folder."""
     record = {stage: asdict(map_paths(getattr(config, stage), _recorded_path)) for stage in _STAGES}
-    plain: dict[str, Any] = json.loads(json.dumps(record))
-    return plain
+    if config.source.images:  # unlike other paths, it may be a glob
+        record["source"]["images"] = redact_uri(absolute_uri(config.source.images))
+    recorded: dict[str, Any] = json.loads(json.dumps(record))
+    return recorded
 
 
 def _counters(config: RunConfig, state: RunningState, derived: Derived) -> dict[str, int | float]:

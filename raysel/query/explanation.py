@@ -64,7 +64,8 @@ def explain(
 
     Args:
         index: an open index.
-        image: id or key of an image of the index, else the path or URI of an image file.
+        image: id or key of an image of the index, else the path or URI of an image file. Text is a key if there is
+            such a key, else an id if it is a number.
         layer: glob over layer names: only neurons of these layers.
         limit: most neurons, at least 1.
         images: where the images of the index are now, if they were moved.
@@ -79,7 +80,7 @@ def explain(
     """
     layers = layers_matching(index.layers, layer or "*")
     name = str(image) if isinstance(image, int) else os.fspath(image)
-    known = _known(index, name)
+    known = _known(index, image if isinstance(image, int) else name)
     if known is not None:
         number, key = known
         rows, seen = _ranked(index, number)
@@ -93,12 +94,18 @@ def explain(
     return _explanation(index, rows, seen, layers, limit, redact_uri(name), lambda: pixels)
 
 
-def _known(index: Index, image: str) -> tuple[int, str] | None:
-    """(id, key) of an image of the index; None if it is not one."""
-    if image.isdecimal() and int(image) < index.manifest.counts.images:
-        return int(image), index.images_of([int(image)])["key"][0].as_py()
-    found = index.table("images.parquet").where(key=image)
-    return (found["image"][0].as_py(), image) if len(found) else None
+def _known(index: Index, image: int | str) -> tuple[int, str] | None:
+    """(id, key) of an image of the index; None if it is not one. Keys may be numbers, and come before ids."""
+    if isinstance(image, str):
+        found = index.table("images.parquet").where(key=image)
+        if len(found):
+            return found["image"][0].as_py(), image
+        if not image.isdecimal():
+            return None
+    number = int(image)
+    if not 0 <= number < index.manifest.counts.images:
+        return None
+    return number, index.images_of([number])["key"][0].as_py()
 
 
 def _ranked(index: Index, image: int) -> tuple[NDArray[np.int64], pa.Table]:

@@ -14,11 +14,10 @@ def facts(index: Index) -> list[tuple[str, str]]:
     """(term, text) pairs in the order of the page."""
     manifest, counts = index.manifest, index.manifest.counts
     derive: dict[str, Any] = manifest.config.get("derive", {})
-    usable = counts.images - counts.quarantined
     classes = f"{counts.classes:,} classes" if counts.classes else "no labels"
     unused = f" ({counts.quarantined:,} more could not be used)" if counts.quarantined else ""
     listed = [
-        ("Images", f"{manifest.source.uri} ({manifest.source.kind}): {usable:,} images{unused}, {classes}"),
+        ("Images", f"{manifest.source.uri} ({manifest.source.kind}): {counts.usable:,} images{unused}, {classes}"),
         ("Network", f"{manifest.network.name}, weights {manifest.network.weights[:12]}"),
         ("Neurons", f"{counts.neurons:,} in {len(index.layers)} layers, {counts.dead:,} of them dead"),
         ("N", _n(index, derive)),

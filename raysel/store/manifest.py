@@ -110,9 +110,16 @@ class Counts(_Part):
     images: int
     """Images in the list, including those in quarantine."""
     quarantined: int
+    unlisted: int = 0
+    """Those in quarantine that are not in the list, since already the listing failed."""
     skipped: int
     """Files of the source that are not images by their suffix."""
     classes: int
+
+    @property
+    def usable(self) -> int:
+        """Images that were scanned."""
+        return self.images - (self.quarantined - self.unlisted)
 
 
 class Manifest(_Part):

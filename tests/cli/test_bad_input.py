@@ -267,6 +267,8 @@ def test_more_actors_than_the_cluster_holds():
         ScanLayout.of(ScanConfig(workers=5), cluster, 10)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):
         ScanLayout.of(ScanConfig(gpus=2), cluster, 10)
+    with pytest.raises(RayselError, match=r"--device cuda without --gpus"):
+        ScanLayout.of(ScanConfig(device="cuda"), cluster, 10)
 
 
 # From here on in a process of their own: they get as far as Ray, or look at an index that a run has made.

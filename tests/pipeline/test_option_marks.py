@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from raysel.config import NetworkConfig, Preprocessing, RunConfig, ScanConfig
+from raysel.config import DeriveConfig, NetworkConfig, Preprocessing, RunConfig, ScanConfig, SourceConfig
 from raysel.images import DECODER
 from raysel.marks import PATH, Enters, marked, options
 from raysel.pipeline.fingerprint import SCAN_VERSION, Fingerprints
-from raysel.pipeline.record import differences, plain
+from raysel.pipeline.record import as_recorded, differences
 from raysel.selectivity import Concepts
 from tests.options import OPTIONS, STAGES, another_value, with_option
 
@@ -112,21 +112,18 @@ def test_local_files_are_recorded_by_absolute_paths(tmp_path: Path, monkeypatch)
         network=replace(run.network, **given["network"]),
         derive=replace(run.derive, **given["derive"]),
     )
-    recorded = plain(config, SimpleNamespace(uri=str(tmp_path / "file")))  # type: ignore[arg-type]
+    recorded = as_recorded(config)
     for stage in ("source", "network", "derive"):
         for name in marked(getattr(run, stage), PATH):
             assert recorded[stage][name] == str(tmp_path / "file"), name
     assert recorded["network"]["preprocessing"]["average_image"] == str(tmp_path / "file")
-    elsewhere = plain(
-        replace(run, network=replace(run.network, weights="s3://key:secret@bucket/w.pth")),
-        SimpleNamespace(uri="photos"),  # type: ignore[arg-type]
-    )
+    elsewhere = as_recorded(replace(run, network=replace(run.network, weights="s3://key:secret@bucket/w.pth")))
     assert elsewhere["network"]["weights"] == "s3://bucket/w.pth"
 
 
 @pytest.mark.parametrize(("stage", "name"), [each for each in OPTIONS if each[0] != "cluster"])
 def test_differences_name_the_options_that_matter(stage, name):
-    there: Any = SimpleNamespace(config=json.loads(json.dumps(plain(RunConfig(), SimpleNamespace(uri="")))))  # type: ignore[arg-type]
+    there: Any = SimpleNamespace(config=json.loads(json.dumps(as_recorded(RunConfig()))))
     said = differences(there, with_option(stage, name, another_value(stage, name)))
     assert said.startswith(f"{name} ") is (Enters.NONE not in options(STAGES[stage])[name].marks)
     assert said.count(";") == 0
@@ -134,11 +131,23 @@ def test_differences_name_the_options_that_matter(stage, name):
 
 def test_differences_show_no_secret_and_no_equal_settings():
     network = NetworkConfig(preprocessing=Preprocessing(), weights="s3://bucket/a.pth")
-    recorded = plain(RunConfig(network=network), SimpleNamespace(uri=""))  # type: ignore[arg-type]
+    recorded = as_recorded(RunConfig(network=network))
     there: Any = SimpleNamespace(config=json.loads(json.dumps(recorded)))
     other = replace(network, weights="s3://key:secret@bucket/b.pth?token=secret")
     assert differences(there, RunConfig(network=network)) == ""
     assert differences(there, RunConfig(network=other)) == "weights s3://bucket/a.pth, now s3://bucket/b.pth"
+
+
+@pytest.mark.parametrize("images", ["shards/*.tar", "s3://bucket/shards/", "there"])
+def test_images_that_are_the_same_are_no_difference(images, tmp_path, monkeypatch):
+    (tmp_path / "shards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig(source=SourceConfig(images=images))
+    there: Any = SimpleNamespace(config=as_recorded(config))
+    monkeypatch.chdir(tmp_path / "shards")
+    elsewhere = images if "://" in images else f"../{images}"
+    again = replace(config, source=replace(config.source, images=elsewhere), derive=DeriveConfig(n_max=50))
+    assert differences(there, again) == "n_max 100, now 50"
 
 
 def test_the_index_fingerprint_changes_with_the_packages_that_add_indexes(monkeypatch):

@@ -13,6 +13,7 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
@@ -45,6 +46,27 @@ def test_an_image_of_the_index_is_looked_up(made: Synthetic, index: SearchableIn
     assert index.explain(str(image), limit=4).table.equals(found.table.slice(0, 4))
     some = index.explain(image, layer="features.*", limit=None).table.to_pylist()
     assert some == [row for row in rows if row["layer"].startswith("features.")]
+
+
+def test_text_is_a_key_before_it_is_an_id(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards are often numbered: ids follow the sorted keys, so that key 10 is not id 10."""
+    index, keys = raysel.open(made.folder.path), sorted(map(str, range(60)))
+    images = pa.table({"image": pa.array(range(60), pa.int64()), "key": keys})
+    monkeypatch.setattr(type(index), "images_of", lambda _, ids: images.take(pa.array(ids)))
+    table = index.table
+
+    def numbered(name: str) -> Any:
+        return (
+            mock.Mock(where=lambda key: images.filter(pc.equal(images["key"], key)))
+            if "images" in name
+            else table(name)
+        )
+
+    monkeypatch.setattr(index, "table", numbered, raising=False)
+    assert keys.index("10") != 10
+    assert explain(index, "10").table.equals(explain(index, keys.index("10")).table)
+    assert explain(index, "10").image == "10"
+    assert explain(index, 10).image == keys[10]
 
 
 def test_of_neurons_at_their_maximum_the_rarest_is_first(made: Synthetic) -> None:

@@ -85,14 +85,13 @@ def _sharpness(index: Index) -> NDArray[np.float64]:
 
 def _facts(index: Index) -> list[tuple[str, str]]:
     manifest, counts = index.manifest, index.manifest.counts
-    usable = counts.images - counts.quarantined
     return [
         ("Network", manifest.network.name),
         (
             "Neurons",
             f"{counts.neurons:,} in {len(index.layers)} layers" + (f", {counts.dead:,} dead" if counts.dead else ""),
         ),
-        ("Images", f"{usable:,}" + (f" of {counts.classes:,} classes" if counts.classes else " without labels")),
+        ("Images", f"{counts.usable:,}" + (f" of {counts.classes:,} classes" if counts.classes else " without labels")),
         ("Source", manifest.source.uri),
         ("Made", f"{manifest.created:%Y-%m-%d}"),
     ]

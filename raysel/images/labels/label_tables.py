@@ -52,13 +52,13 @@ def read_labels(path: str, key_column: str | None, label_column: str, label_map:
             key_column = next((name for name in KEY_COLUMNS if name in names), names[0])
         keys, values = text_columns(path, [key_column, label_column])
         keys = pc.replace_substring_regex(keys, pattern=r"^(\./+)+", replacement="")
-        rows = pa.table({"key": keys, "label": values}).filter(pc.is_valid(keys))
-        rows = rows.group_by(["key", "label"]).aggregate([]).select(["key", "label"])
-        labels = rows.sort_by([("key", "ascending"), ("label", "ascending")]).combine_chunks()
+        labels = pa.table({"key": keys, "label": values}).filter(pc.is_valid(keys))
+    labels = labels.group_by(["key", "label"]).aggregate([]).select(["key", "label"])
+    labels = labels.sort_by([("key", "ascending"), ("label", "ascending")]).combine_chunks()
     twice = repeated(labels["key"])
     if len(twice):
         raise RayselError(
-            f"{len(twice):,} images have several labels in {redact_uri(path)}, the first is {twice[0].as_py()!r}: "
+            f"images with several labels in {redact_uri(path)}: {len(twice):,}, the first is {twice[0].as_py()!r}; "
             "keep one row per image"
         )
     return labels if mapping is None else _renamed(labels, mapping)
@@ -107,8 +107,8 @@ def _read_list(path: str, mapped: bool) -> pa.Table:
     labels = [row[-1] for row in rows]
     if widths == {1} and not mapped and not all(_WNID.fullmatch(label) for label in labels):
         raise RayselError(
-            f"{shown} contains class numbers of the ILSVRC 2012 devkit, which has its own order: give as label map "
-            "the devkit's meta.mat, or a CSV of ILSVRC2012_ID, WNID"
+            f"{shown} contains class numbers of the ILSVRC 2012 devkit, which has its own order: with --label-map, "
+            "give the devkit's meta.mat or a CSV of ILSVRC2012_ID, WNID"
         )
     keys = [row[0] for row in rows] if widths == {2} else [VALIDATION_KEY.format(i + 1) for i in range(len(rows))]
     return pa.table({"key": pa.array(keys, pa.string()), "label": pa.array(labels, pa.string())})
@@ -119,7 +119,7 @@ def _renamed(labels: pa.Table, mapping: Mapping[str, str]) -> pa.Table:
     old = labels["label"].to_pylist()
     unknown = next((label for label in old if label is not None and label not in mapping), None)
     if unknown is not None:
-        raise RayselError(f"label {unknown!r} is not in the label map, which has {len(mapping):,}")
+        raise RayselError(f"label {unknown!r} is not in the label map, which has {len(mapping):,} entries")
     new = pa.array([None if label is None else mapping[label] for label in old], pa.string())
     return labels.set_column(labels.schema.get_field_index("label"), "label", new)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -106,8 +107,16 @@ def storage_access(out: str, shared: str | None) -> dict[str, str]:
             found[step] = ""
         except (RayselError, OSError) as error:
             found[step] = first_line(error)
+            _remove(out, name)
             break
     return found
+
+
+def _remove(out: str, name: str) -> None:
+    """Remove what the steps before a failed one have written, if that works."""
+    for each in (name, _lock_of(name)):
+        with suppress(RayselError, OSError):
+            Folder.at(out).delete(each)
 
 
 def _put(folder: Folder, name: str) -> None:
@@ -120,17 +129,21 @@ def _get(folder: Folder, name: str) -> None:
 
 
 def _conditional_put(folder: Folder, name: str) -> None:
-    file = conditional_file(folder, f"{name}.lock")
+    file = conditional_file(folder, _lock_of(name))
     etag = file.put(b"first", None)
     refused = file.put(b"second", None) is None
     changed = etag and file.put(b"third", etag)
     late = etag and file.put(b"fourth", etag) is None
-    folder.delete(f"{name}.lock")
+    folder.delete(_lock_of(name))
     if not (etag and refused and changed and late):
         raise RayselError(
             f"{folder.shown} ignores the conditions If-None-Match and If-Match of a put, so two runs could write one "
             "index: use a store that honors them"
         )
+
+
+def _lock_of(name: str) -> str:
+    return f"{name}.lock"
 
 
 def _delete(folder: Folder, name: str) -> None:

@@ -31,7 +31,7 @@ class MeasuredRates:
         Raises:
             RayselError: it has none, since its scan had no images.
         """
-        counters, images = manifest.counters, manifest.counts.images - manifest.counts.quarantined
+        counters, images = manifest.counters, manifest.counts.usable
         decode_s, forward_s = counters.get("scan.decode_s", 0), counters.get("scan.forward_s", 0)
         if not (images > 0 and decode_s > 0 and forward_s > 0):
             raise RayselError("this index has no rates of a scan: make one over a sample, raysel index --limit 5000")

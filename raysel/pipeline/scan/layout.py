@@ -47,6 +47,8 @@ class ScanLayout:
                 )
             device = "cuda" if config.device == "auto" else config.device
             return cls(config.gpus, forward_batch(config), gpu=True, device=device)
+        if config.device == "cuda":
+            raise RayselError("--device cuda without --gpus: give the number of actors that each get a GPU")
         if cluster.cpus < 1:
             raise RayselError("the cluster has no CPU to scan on")
         workers = config.workers or min(cluster.cpus, max(calls, 1))

@@ -60,8 +60,12 @@ def test_errors(tmp_path: Path) -> None:
         read_labels(str(path), None, "label")
     with pytest.raises(RayselError, match=r"no column 'file' in .*: it has path, wnid"):
         read_labels(str(path), "file", "wnid")
-    with pytest.raises(RayselError, match=r"1 images have several labels in .*, the first is 'a'"):
+    with pytest.raises(RayselError, match=r"images with several labels in .*, the first is 'a'"):
         read_labels(str(path), None, "wnid")
+    for unreadable in ([[1], [2]], [b"\xff", b"b"]):
+        pq.write_table(pa.table({"path": ["a", "b"], "wnid": unreadable}), tmp_path / "labels.parquet")
+        with pytest.raises(RayselError, match="cannot read the table"):
+            read_labels(str(tmp_path / "labels.parquet"), None, "wnid")
     path.write_text("path,wnid\na,1\nb\n")
     with pytest.raises(RayselError, match="cannot read the table"):
         read_labels(str(path), None, "wnid")

@@ -158,8 +158,16 @@ def test_a_file_that_is_not_a_list(validation: Path, tmp_path: Path, text: str) 
 
 def test_an_image_twice_in_a_list(validation: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.jpg 1\nb.jpg 2\na.jpg 3\n")
-    with pytest.raises(RayselError, match="1 images have several labels in"):
+    with pytest.raises(RayselError, match="images with several labels in"):
         labels_of(validation, tmp_path / "list.txt")
+
+
+def test_a_line_that_is_there_twice(validation: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.jpg 1\nb.jpg 2\na.jpg 1\n")
+    assert read_labels(str(tmp_path / "list.txt"), None, "label").to_pydict() == {
+        "key": ["a.jpg", "b.jpg"],
+        "label": ["1", "2"],
+    }
 
 
 def test_label_map_of_a_table(validation: Path, tmp_path: Path) -> None:

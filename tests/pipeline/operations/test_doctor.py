@@ -163,6 +163,7 @@ def test_a_store_that_ignores_conditions(local_folder: Folder, monkeypatch):
     monkeypatch.setattr(probing, "conditional_file", lambda *_: Careless())
     found = storage_access(local_folder.shown, None)
     assert "ignores the conditions" in found["conditional put"]
+    assert local_folder.list() == []
 
 
 @pytest.mark.ray
