@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 from raysel.bench.decode_rates import decode_rates
 from raysel.bench.process_tree import run_measured
 from raysel.bench.scan_job import ImageFiles
-from raysel.config import Preprocessing, SourceConfig
+from raysel.config import Preprocessing
 from raysel.files import Folder
-from raysel.images import ImagesList, open_source, subset
-from raysel.store import read_manifest
+from raysel.images import subset
+from raysel.pipeline.derive.again import recorded_images
+from raysel.store import Index, open_index, read_manifest, recorded_source
 
 _DECODED = 100
 
@@ -40,7 +41,7 @@ def derive_cost(index: str, work: Path) -> dict[str, Any]:
     manifest = read_manifest(Folder.at(again))
     crops = int(manifest.counters["derive.crops"])
     kernel_ms = 1e3 * float(manifest.counters["derive.kernel_s"]) / crops
-    decode_ms = _decode_ms(manifest.config["source"], manifest.network.preprocessing)
+    decode_ms = _decode_ms(open_index(again))
     return {
         "crops": crops,
         "images_decoded": int(manifest.counters["derive.images_decoded"]),
@@ -51,12 +52,10 @@ def derive_cost(index: str, work: Path) -> dict[str, Any]:
     }
 
 
-def _decode_ms(options: dict[str, Any], preprocessing: dict[str, Any]) -> float:
+def _decode_ms(index: Index) -> float:
     """CPU milliseconds of a decode, over some of the images."""
-    config = TypeAdapter(SourceConfig).validate_python(options)
-    source = open_source(config.images, config.kind, config.uri_column, config.label_column)
-    listed = ImagesList.build(source, [source.walk(name) for name in source.shard_names()])
-    kind = TypeAdapter(Preprocessing).validate_python(preprocessing)
-    rows = decode_rates(ImageFiles(source, subset(listed, limit=_DECODED), kind), rounds=3)
+    images = subset(recorded_images(index), limit=_DECODED)
+    kind = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
+    rows = decode_rates(ImageFiles(recorded_source(index.manifest), images, kind), rounds=3)
     timed = [row for row in rows if row["images"]]
     return mean(row["cpu_ms_per_image"] for row in timed for _ in range(row["images"]))

@@ -67,7 +67,11 @@ class Catalog:
     images: str | None = None
     cache: BoundedCache = field(default_factory=lambda: BoundedCache(CACHE_BYTES))
     _open: dict[str, tuple[Served, float]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _locks: dict[str, threading.Lock] = field(init=False)
+    """By name, so that an index whose store does not answer holds up no other."""
+
+    def __post_init__(self) -> None:
+        self._locks = {name: threading.Lock() for name in self.places}
 
     def get(self, name: str) -> Served:
         """The index of this name.
@@ -78,16 +82,20 @@ class Catalog:
         """
         if name not in self.places:
             raise UnknownIndexError(f"no index {name!r} is served here; {did_you_mean(name, self.places)}")
-        with self._lock:
+        with self._locks[name]:
             served, checked = self._open.get(name, (None, 0.0))
             now = time.monotonic()
             if served is None:
                 served = Served(name, open_index(self.places[name]), self.cache, self.images)
                 self._open[name] = served, now
-            elif now - checked > _LOOK_AGAIN_S:
-                served = self._newest(served)
-                self._open[name] = served, now
-        return served
+                return served
+            if now - checked <= _LOOK_AGAIN_S:
+                return served
+            self._open[name] = served, now  # others are served it meanwhile: a store may not answer for minutes
+        newest = self._newest(served)
+        with self._locks[name]:
+            self._open[name] = newest, time.monotonic()
+        return newest
 
     def all(self) -> list[Served]:
         """Every index, in the order given."""

@@ -98,7 +98,7 @@ class ServerLinks:
 
     def columns(self, name: str) -> str:
         """See `Links`."""
-        return f"{self.here}/columns/{quote(name, safe='')}?v={self.version}"
+        return f"{self.here}/columns/{name}?v={self.version}"
 
     def rows(self, state: Mapping[str, Any]) -> str:
         """Rows of the neurons table from the API."""
@@ -167,7 +167,7 @@ class SiteLinks:
 
     def columns(self, name: str) -> str:
         """See `Links`."""
-        return f"{self.up}columns/{quote(quote(name, safe=''))}.json"
+        return f"{self.up}columns/{name}.json"
 
     def _of(self, kind: str, address: str, suffix: str) -> str:
         return f"{self.up}{kind}/{quote(site_name(address))}.{suffix}"

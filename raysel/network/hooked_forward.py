@@ -106,7 +106,9 @@ def choose_modules(called: list[CalledModule], layers: tuple[str, ...]) -> list[
     chosen: set[str] = set()
     for glob in layers:
         matching = [call for call in called if fnmatchcase(call.name, glob)]
-        names = {call.name for call in matching if call.convolution} or {call.name for call in matching}
+        names = {call.name for call in matching if call.convolution}
+        if not names and glob != "*":  # "*" means every convolution and nothing else
+            names = {call.name for call in matching}
         if not names:
             return []
         chosen |= names

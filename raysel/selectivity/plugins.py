@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -13,6 +14,7 @@ from raysel.selectivity.evidence import Evidence, SelectivityIndex, Value
 
 GROUP = "raysel.selectivity"
 """Group of the entry points. Each is the name of a `SelectivityIndex`, such as ``brightness:INDEX``."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def installed() -> tuple[Plugin, ...]:
 
 
 def check_columns(plugins: Iterable[Plugin], taken: Collection[str]) -> None:
-    """Fail if a column of an index of another package is taken, or repeated in another one.
+    """Fail if a column of an index of another package cannot be asked for, is taken, or is repeated in another one.
 
     Raises:
         RayselError: which one, and which package it is from.
@@ -64,6 +66,11 @@ def check_columns(plugins: Iterable[Plugin], taken: Collection[str]) -> None:
     owners: dict[str, str] = dict.fromkeys(taken, "raysel itself")
     for plugin in plugins:
         for column in plugin.index.columns:
+            if not _NAME.fullmatch(column.name):
+                raise RayselError(
+                    f"the {plugin} has a column {column.name!r}, which a condition cannot name: uninstall the package, "
+                    "or rename the column to letters, digits and underscores"
+                )
             if column.name in owners:
                 raise RayselError(
                     f"the {plugin} has a column {column.name!r}, as has {owners[column.name]}: uninstall the package, "

@@ -39,6 +39,8 @@ def test_a_failure_is_shown_each_time_with_status_1(folder: Path) -> None:
     again = typed(folder, "--checkpoints", "checkpoints")
     assert again.status == 1
     assert "failed, next try 20" in again.out
+    (folder / "checkpoints" / "checkpoint-1.pth").write_bytes(b"torn again")
+    assert typed(folder, "--checkpoints", "checkpoints").out.count("checkpoint-1.pth failed") == 1
     as_json = typed(folder, "--checkpoints", "checkpoints", "--json")
     said = json.loads(as_json.out)
     assert (as_json.status, said["checkpoints"], said["attempts"]) == (1, 1, [])

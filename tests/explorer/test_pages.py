@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import threading
 import uuid
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from raysel.explorer.app import create_app
+from raysel.explorer.catalog import Catalog
 from raysel.explorer.site import write_site
 from raysel.store import open_index
 from tests.object_store import BUCKET
@@ -205,6 +207,30 @@ def test_an_index_that_is_replaced_is_opened_again(tmp_path, monkeypatch):
     monkeypatch.setattr("raysel.explorer.catalog._LOOK_AGAIN_S", 0.0)
     after = client.get("/api/i/made/neurons", params={"limit": 5}).json()
     assert before != after
+
+
+def test_a_store_that_does_not_answer_holds_up_nobody(tmp_path, monkeypatch):
+    build(tmp_path / "slow", seed=1)
+    build(tmp_path / "fast", seed=2)
+    catalog = Catalog({name: str(tmp_path / name) for name in ("slow", "fast")})
+    opened = catalog.get("slow")
+    waits, goes_on = threading.Event(), threading.Event()
+
+    def no_answer(folder):
+        waits.set()
+        assert goes_on.wait(60)
+        return opened.index.manifest
+
+    monkeypatch.setattr("raysel.explorer.catalog._LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr("raysel.explorer.catalog.read_manifest", no_answer)
+    looking = threading.Thread(target=catalog.get, args=("slow",))
+    looking.start()
+    assert waits.wait(60)
+    monkeypatch.setattr("raysel.explorer.catalog._LOOK_AGAIN_S", 60.0)
+    assert catalog.get("slow") is opened
+    assert catalog.get("fast").name == "fast"
+    goes_on.set()
+    looking.join()
 
 
 def test_an_index_in_an_object_store(s3):

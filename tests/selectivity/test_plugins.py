@@ -73,6 +73,7 @@ def test_without_the_package_there_is_none() -> None:
         (CODE.replace('("brightness"', '("chroma"'), "has a column 'chroma', as has raysel itself: uninstall"),
         (CODE.replace('("brightness"', '("a_max"'), "has a column 'a_max', as has raysel itself: uninstall"),
         (CODE.replace('("brightness"', '("sheet"'), "has a column 'sheet', as has raysel itself: uninstall"),
+        (CODE.replace('("brightness"', '("how bright"'), "has a column 'how bright', which a condition cannot name"),
         (
             "import not_there",
             "cannot be loaded (ModuleNotFoundError: No module named 'not_there'): repair",

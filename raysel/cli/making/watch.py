@@ -115,9 +115,9 @@ def _print_done(done: WatchPass, as_json: bool) -> None:
     for attempt in done.attempts:
         print(f"{attempt.checkpoint} {attempt.state}: {attempt.reason or attempt.index}")
     for checkpoint in done.growing:
-        print(f"{checkpoint} is still written")
-    now = {id(each) for each in done.attempts}
-    for attempt in (each for each in done.failed if id(each) not in now):
+        print(f"{checkpoint} is still being written")
+    now = {each.checkpoint for each in done.attempts}
+    for attempt in (each for each in done.failed if each.checkpoint not in now):
         print(f"{attempt.checkpoint} failed, next try {attempt.retry_at:%Y-%m-%d %H:%M} UTC: {attempt.reason}")
     made = sum(each.state == "indexed" for each in done.attempts)
     print(

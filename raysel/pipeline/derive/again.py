@@ -54,7 +54,7 @@ def derive_again(
     folder, source = writable_folder(config.out), recorded_source(index.manifest, images)
     labeling = _labeling(config, changes.get("source", {}))
     network = recorded_network(index.manifest)
-    listed = labeling.label(_images_list(index), reporter)
+    listed = labeling.label(recorded_images(index), reporter)
     classes, concepts = labeling.meaning(listed)
     fingerprints = Fingerprints.over(index.manifest.scan_fingerprint, config, listed, classes, concepts)
     with Connection(config.cluster, verbose=verbose) as cluster:
@@ -92,7 +92,7 @@ def _labeling(config: RunConfig, changes: Mapping[str, Any]) -> Labeling:
     return Labeling.read(replace(config, source=replace(config.source, labels=None)))
 
 
-def _images_list(index: Index) -> ImagesList:
+def recorded_images(index: Index) -> ImagesList:
     """The images list from which the index was made, with the labels that it has."""
     images = index.images.rename_columns({"image": "id"})
     place = images.schema.get_field_index("label")

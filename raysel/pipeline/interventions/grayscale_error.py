@@ -23,6 +23,7 @@ from raysel.pipeline.interventions.classifier_actor import ClassifierActor
 from raysel.pipeline.plan import images_list
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
+from raysel.pipeline.scan.bad_images import allowed_bad
 from raysel.pipeline.scan.layout import ScanLayout, scan_calls
 
 TOP = (1, 5)
@@ -120,7 +121,7 @@ def _counted(classes: NDArray[np.int64], ranks: NDArray[np.int64], max_bad: floa
     known = classes >= 0
     good = ranks[known & (ranks[:, 0] != _BAD)]
     bad = int(known.sum()) - len(good)
-    if bad > max_bad * known.sum():
+    if bad > allowed_bad(int(known.sum()), max_bad):
         raise RayselError(f"{bad:,} of {known.sum():,} images cannot be read: repair them, or raise --max-bad")
     color, gray = (
         {f"top{k}_error": int((good[:, column] >= k).sum()) / max(len(good), 1) for k in TOP} for column in (0, 1)

@@ -61,6 +61,27 @@ def test_a_hooked_network_stops_after_its_last_tap() -> None:
         load(NetworkConfig(network=BY_VALUE.network, layers=("z*",)))
 
 
+class LinearByValue(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x) if x.sum() > 0 else self.body(-x)
+
+
+def linear_by_value() -> tuple[nn.Module, Preprocessing]:
+    return LinearByValue(), Preprocessing(resize=8, crop=(8, 8))
+
+
+def test_every_convolution_of_a_hooked_network_without_any() -> None:
+    """As of one that can be traced: ``*`` never means modules that contain others."""
+    with pytest.raises(RayselError, match=r"no layer matches '\*'"):
+        load(NetworkConfig(network=f"{__name__}:linear_by_value"))
+    network = load(NetworkConfig(network=f"{__name__}:linear_by_value", layers=("body.1",)))
+    assert [tap.layer for tap in network.taps] == ["body.1"]
+
+
 @pytest.mark.parametrize("fixed", [None, 2])
 def test_exported_programs(tmp_path: Path, fixed: int | None) -> None:
     module = import_network(BY_SHAPE).module.eval()
