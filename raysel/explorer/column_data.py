@@ -9,45 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from raysel.errors import RayselError, did_you_mean
 from raysel.explorer.links import Links, layer_slugs, patterns
+from raysel.query.columns import column_values
+from raysel.query.measures import CHANCE, values
 from raysel.store import Index
 
-COLOR, CLASS, CHANCE, EXCESS = "color_selectivity", "class_selectivity", "class_chance", "class_excess"
 _DIGITS = 6
 """Significant digits of a number that scripts draw or compare."""
-
-
-def numbers(index: Index, name: str) -> NDArray[np.float64]:
-    """float64 [neurons], in the order of the network; NaN where the column is null or missing."""
-    if name.partition(".")[0] not in index.neurons.column_names:
-        return np.full(len(index.neurons), np.nan)
-    values = _values(index, name)
-    if pa.types.is_boolean(values.type):
-        values = values.cast(pa.int8())
-    return values.cast(pa.float64()).to_numpy().astype(np.float64)
-
-
-def has(index: Index, name: str) -> bool:
-    """True if the index has the column, with a value for at least one neuron."""
-    table = index.neurons
-    return name in table.column_names and table[name].null_count < len(table)
-
-
-def rows_of_layers(index: Index) -> dict[str, slice]:
-    """Layer -> its rows in the neurons table, which are adjacent, in the order of the network."""
-    codes = index.neurons["layer"].combine_chunks().cast(pa.string()).dictionary_encode()
-    edges = np.flatnonzero(np.diff(codes.indices.to_numpy())) + 1
-    starts = [0, *edges.tolist(), len(codes)]
-    names = codes.dictionary.to_pylist()
-    return (
-        {name: slice(start, end) for name, start, end in zip(names, starts[:-1], starts[1:], strict=True)}
-        if names
-        else {}
-    )
 
 
 def described(index: Index) -> Iterator[tuple[str, str, str]]:
@@ -66,7 +36,9 @@ def described(index: Index) -> Iterator[tuple[str, str, str]]:
 def table_json(index: Index, links: Links) -> str:
     """JSON that the scripts read first: columns with values, layers as addresses spell them, patterns of addresses."""
     columns = [
-        {"name": name, "kind": kind, "text": text} for name, kind, text in described(index) if _has_values(index, name)
+        {"name": name, "kind": kind, "text": text}
+        for name, kind, text in described(index)
+        if column_values(index.neurons, name).null_count < len(index.neurons)
     ]
     layers = list(index.layers)
     return json.dumps(
@@ -93,8 +65,8 @@ def column_json(index: Index, name: str) -> str:
     if name not in known:
         raise RayselError(f"no column {name!r} to draw in this index; {did_you_mean(name, known)}")
     if known[name] == "number":
-        return json.dumps({"values": [_short(value) for value in numbers(index, name).tolist()]})
-    codes = _values(index, name).cast(pa.string()).combine_chunks().dictionary_encode()
+        return json.dumps({"values": [_short(value) for value in values(index, name).tolist()]})
+    codes = column_values(index.neurons, name).cast(pa.string()).combine_chunks().dictionary_encode()
     return json.dumps({"texts": codes.dictionary.to_pylist(), "codes": codes.indices.to_pylist()}, ensure_ascii=False)
 
 
@@ -103,7 +75,7 @@ def chance_note(index: Index) -> str:
     classes = index.manifest.counts.classes
     if not classes:
         return ""
-    chance = numbers(index, CHANCE)
+    chance = values(index, CHANCE)
     chance = chance[np.isfinite(chance)]
     if not len(chance):
         return ""
@@ -111,16 +83,6 @@ def chance_note(index: Index) -> str:
         f"With {classes:,} classes, a neuron whose images were drawn at random would have a class selectivity of "
         f"{chance.mean():.2f} on average. Excess is 0 at chance and 1 if all images are of one class."
     )
-
-
-def _has_values(index: Index, name: str) -> bool:
-    return _values(index, name).null_count < len(index.neurons)
-
-
-def _values(index: Index, name: str) -> pa.ChunkedArray:
-    column, dot, part = name.partition(".")
-    values = index.neurons[column]
-    return pc.struct_field(values, part) if dot else values
 
 
 def _kind(kind: pa.DataType) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from raysel.report.figures.layer_values import CHANCE, has, values
+from raysel.query.measures import CHANCE, has, values
 from raysel.store import Index
 
 

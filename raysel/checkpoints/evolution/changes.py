@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.checkpoints.evolution.series import Series
+from raysel.query.measures import rows_of_layers
 from raysel.report.figures.layer_counts import layer_counts
-from raysel.report.figures.layer_values import rows_of_layers
 from raysel.store import Index
 
 _COPIED = (

@@ -11,12 +11,12 @@ from PIL import Image
 
 from raysel.checkpoints.evolution.changes import neuron_changes
 from raysel.checkpoints.evolution.series import Series
+from raysel.query.measures import CLASS, COLOR, EXCESS, has, values
 from raysel.report.drawing.board import Board, feature_tile
 from raysel.report.drawing.style import INK, PALE, RULE, SOFT_INK, WIDTH, one_line, short
 from raysel.report.exhibit import Exhibit, Findings, NotShownError
 from raysel.report.figures.choosing import example_layers, neuron_of
 from raysel.report.figures.hue_wheel import hue_color
-from raysel.report.figures.layer_values import CLASS, COLOR, EXCESS, has, values
 
 LAYERS = 6
 ROWS = 12

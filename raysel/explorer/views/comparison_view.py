@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raysel.errors import RayselError
 from raysel.explorer.charts.histograms import Cell, density
-from raysel.explorer.column_data import CLASS, COLOR
 from raysel.explorer.views.network_view import CLASS_SELECTIVE, COLOR_SELECTIVE
+from raysel.query.measures import CLASS, COLOR, numbers
 
 MOST_PAIRS = 24
 
@@ -65,22 +64,17 @@ def comparison_view(table: pa.Table, color: float | None = None, class_: float |
         table: a row per neuron that both indexes have.
         color: threshold of color selectivity.
         class_: threshold of class selectivity.
-
-    Raises:
-        RayselError: both indexes have no neuron in common.
     """
-    if not len(table):
-        raise RayselError("the two indexes have no neuron in common: compare indexes of the same layers")
     asked = [
         (COLOR, "Color selectivity", COLOR_SELECTIVE if color is None else color),
         (CLASS, "Class selectivity", CLASS_SELECTIVE if class_ is None else class_),
     ]
     changes = [_change(table, *each) for each in asked if f"{each[0]}_a" in table.column_names]
-    return ComparisonView(len(table), _mean(_floats(table, "image_overlap")), changes)
+    return ComparisonView(len(table), _mean(numbers(table, "image_overlap")), changes)
 
 
 def _change(table: pa.Table, column: str, title: str, threshold: float) -> Change:
-    before, after = _floats(table, f"{column}_a"), _floats(table, f"{column}_b")
+    before, after = numbers(table, f"{column}_a"), numbers(table, f"{column}_b")
     became = np.flatnonzero((after > threshold) & (before <= threshold))
     ceased = np.flatnonzero((before > threshold) & (after <= threshold))
     became = became[np.argsort((before - after)[became], kind="stable")]
@@ -106,12 +100,6 @@ def _pairs(table: pa.Table, column: str, rows: NDArray[np.intp]) -> list[Pair]:
         Pair(f"{row['layer']}:{row['channel']}", row[f"{column}_a"], row[f"{column}_b"], row["image_overlap"])
         for row in found
     ]
-
-
-def _floats(table: pa.Table, name: str) -> NDArray[np.float64]:
-    if name not in table.column_names:
-        return np.full(len(table), np.nan)
-    return table[name].cast(pa.float64()).to_numpy().astype(np.float64)
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.explorer.charts.histograms import Histogram, histogram
-from raysel.explorer.column_data import CLASS, COLOR, EXCESS, chance_note, has, numbers, rows_of_layers
+from raysel.explorer.column_data import chance_note
 from raysel.explorer.views.tiles import Tile, tiles
+from raysel.query.measures import CLASS, COLOR, EXCESS, has, rows_of_layers, values
 from raysel.store import Index
 
 COLOR_SELECTIVE, CLASS_SELECTIVE = 0.4, 0.6
@@ -50,26 +52,26 @@ class NetworkView:
 def network_view(index: Index) -> NetworkView:
     """Collect the page of the network."""
     neurons = index.neurons
-    color = numbers(index, COLOR)
+    color = values(index, COLOR)
     class_column = next((name for name in (EXCESS, CLASS) if has(index, name)), "")
-    class_ = numbers(index, class_column or CLASS)
+    class_ = values(index, class_column or CLASS)
     dead, chosen = neurons["dead"].to_numpy(), _sharpness(index)
     heights, widths = neurons["rf_height"].to_numpy(), neurons["rf_width"].to_numpy()
     rows = []
     for name, place in rows_of_layers(index).items():
         best = np.argsort(-chosen[place], kind="stable")[:_SHOWN]
-        best = best[np.isfinite(chosen[place][best])]
+        best = place[best[np.isfinite(chosen[place][best])]]
         rows.append(
             LayerRow(
                 name,
-                place.stop - place.start,
+                len(place),
                 int(np.count_nonzero(dead[place])),
-                f"{heights[place.start]} × {widths[place.start]} px",
+                f"{heights[place[0]]} × {widths[place[0]]} px",
                 histogram(color[place]),
                 histogram(class_[place]),
                 int(np.count_nonzero(color[place] > COLOR_SELECTIVE)),
                 int(np.count_nonzero(class_[place] > CLASS_SELECTIVE)),
-                tiles(index, neurons.slice(place.start, place.stop - place.start).take(best)),
+                tiles(index, neurons.take(pa.array(best))),
             )
         )
     return NetworkView(_facts(index), chance_note(index), class_column, rows)
@@ -78,7 +80,7 @@ def network_view(index: Index) -> NetworkView:
 def _sharpness(index: Index) -> NDArray[np.float64]:
     """float64 [neurons]: what the shown neurons of a layer are chosen by; NaN for those that are not shown."""
     n = index.neurons["n"].to_numpy()
-    value = numbers(index, "sharpness" if has(index, "sharpness") else COLOR)
+    value = values(index, "sharpness" if has(index, "sharpness") else COLOR)
     many = n >= _MIN_IMAGES
     return np.where(many if many.any() else n > 0, value, np.nan)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.report.figures.layer_values import rows_of_layers
+from raysel.query.measures import rows_of_layers
 from raysel.store import Index
 
 MIN_IMAGES = 20

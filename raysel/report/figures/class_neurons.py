@@ -11,12 +11,13 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from PIL import Image
 
+from raysel.query.measures import CHANCE, CLASS, EXCESS, has, values
 from raysel.report.drawing.board import Board, crop_grid, feature_tile
 from raysel.report.drawing.style import ORANGE, RULE, SOFT_INK, short
 from raysel.report.drawing.tag_cloud import tag_cloud
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.choosing import examples, neuron_of, size_of
-from raysel.report.figures.layer_values import CHANCE, CLASS, EXCESS, has, require, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index, Neuron
 
 NEURONS = 7

@@ -10,9 +10,10 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from raysel.query.measures import COLOR, rows_of_layers, values
 from raysel.report.drawing.style import SOFT_INK, bar_height, layer_ticks, panels, runs
 from raysel.report.exhibit import Exhibit, Findings
-from raysel.report.figures.layer_values import COLOR, require, rows_of_layers, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index
 
 COLORS = {

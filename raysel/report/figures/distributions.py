@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from raysel import interventions, selectivity
+from raysel.query.measures import rows_of_layers, values
 from raysel.report.drawing.style import SOFT_INK, one_line, panels, short
 from raysel.report.exhibit import Exhibit, Findings
-from raysel.report.figures.layer_values import require, rows_of_layers, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index, neurons_schema
 
 BINS = 20

@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
+from raysel.query.measures import COLOR, rows_of_layers, values
 from raysel.report.drawing.style import INK, SOFT_INK, WIDTH
 from raysel.report.exhibit import Exhibit, Findings, NotShownError
-from raysel.report.figures.layer_values import COLOR, require, rows_of_layers, values
+from raysel.report.figures.missing_values import require
 from raysel.selectivity.opponent import OpponentSpace, opponent
 from raysel.store import Index
 

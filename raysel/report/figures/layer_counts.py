@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raysel.query.measures import CHANCE, CLASS, COLOR, EXCESS, has, rows_of_layers, values
 from raysel.report.exhibit import Exhibit, Findings
-from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, EXCESS, has, rows_of_layers, values
 from raysel.store import Index
 
 THRESHOLDS = {COLOR: (0.4,), CLASS: (0.6, 0.8), EXCESS: (0.6, 0.8)}

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from raysel.query.measures import rows_of_layers
 from raysel.report.drawing.style import HIGH, INK, LOW, RULE, SOFT_INK, panels, short
 from raysel.report.exhibit import Exhibit, Findings, NotShownError
-from raysel.report.figures.layer_values import rows_of_layers
 from raysel.store import Index
 
 RANKS = 400

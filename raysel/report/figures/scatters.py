@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
+from raysel.query.measures import CHANCE, CLASS, COLOR, has, values
 from raysel.report.drawing.style import LOW, RULE, SOFT_INK, panels, short
 from raysel.report.exhibit import Exhibit, Findings, NotShownError
-from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, has, require, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index
 
 GRAY = "gray_index"

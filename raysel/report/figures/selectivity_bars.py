@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from raysel.query.measures import CHANCE, CLASS, COLOR, EXCESS, has, rows_of_layers, values
 from raysel.report.drawing.style import INK, RULE, SOFT_INK, bar_height, layer_ticks, panels, runs, ten_steps
 from raysel.report.exhibit import Exhibit, Findings
-from raysel.report.figures.layer_values import CHANCE, CLASS, COLOR, EXCESS, has, require, rows_of_layers, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index
 
 BINS = 10

@@ -9,11 +9,12 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from PIL import Image
 
+from raysel.query.measures import values
 from raysel.report.drawing.board import Board, feature_tile
 from raysel.report.drawing.style import RULE, SOFT_INK, WIDTH, short
 from raysel.report.exhibit import Exhibit, Findings
 from raysel.report.figures.choosing import example_layers, neuron_of, size_of
-from raysel.report.figures.layer_values import require, values
+from raysel.report.figures.missing_values import require
 from raysel.store import Index
 
 SHARPNESS = "sharpness"
