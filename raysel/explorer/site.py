@@ -14,7 +14,6 @@ from raysel.errors import RayselError
 from raysel.explorer.catalog import named
 from raysel.explorer.column_data import column_json, described, table_json
 from raysel.explorer.links import SiteLinks, assets, site_name
-from raysel.explorer.neuron_data import neuron_data
 from raysel.explorer.picture_cache import BoundedCache, Pictures
 from raysel.explorer.rendering import render
 from raysel.explorer.views.gallery_view import GalleryState, choices, results
@@ -22,6 +21,7 @@ from raysel.explorer.views.network_view import network_view
 from raysel.explorer.views.neuron_view import neuron_view
 from raysel.explorer.views.tiles import Tile, tiles
 from raysel.query import similar
+from raysel.query.neuron_data import neuron_data
 from raysel.store import Index, Neuron
 
 MARK = "raysel-site.json"

@@ -6,12 +6,12 @@ import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from raysel.config import Preprocessing, RunConfig
+from raysel.config import NetworkConfig, Preprocessing, RunConfig
 from raysel.errors import RayselError
 from raysel.files import absolute_if_exists, absolute_uri, redact_uri
 from raysel.images import DECODER
@@ -26,6 +26,9 @@ from raysel.selectivity import plugin_versions
 from raysel.store import Counts, Manifest, NetworkRecord, SourceRecord, recorded_taps
 
 _STAGES = ("source", "network", "scan", "derive")
+if TYPE_CHECKING:
+    from raysel.network import Network
+
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
 
 
@@ -94,6 +97,31 @@ def recorded_network(manifest: Manifest) -> NetworkFacts:
     effective = tuple(field_of(each["effective"]) for each in fields) if "effective" in fields[0] else None
     preprocessing = TypeAdapter(Preprocessing).validate_python(record.preprocessing)
     return NetworkFacts(record.name, record.weights, preprocessing, recorded_taps(manifest), effective)
+
+
+def indexed_network(manifest: Manifest, weights: str | None = None) -> tuple[Network, str]:
+    """Load the network of an index.
+
+    Args:
+        manifest: of the index.
+        weights: where the weights are now, if they were moved.
+
+    Returns:
+        (the network, how it differs from what was indexed: empty if it does not).
+
+    Raises:
+        RayselError: it cannot be loaded.
+    """
+    from raysel.network import load  # takes seconds, and most of what needs a manifest needs no network
+
+    options = manifest.config["network"] | ({"weights": weights} if weights is not None else {})
+    network = load(TypeAdapter(NetworkConfig).validate_python(options))
+    if network.weights_digest != manifest.network.weights:
+        return network, f"the weights of {network.name} differ from those that were indexed"
+    layers = [(tap.layer, tap.channels, tap.map_size) for tap in network.taps]
+    if layers != [(tap.layer, tap.channels, tap.map_size) for tap in recorded_taps(manifest)]:
+        return network, f"the layers of {network.name} differ from those that were indexed"
+    return network, ""
 
 
 def recorded_config(manifest: Manifest) -> RunConfig:

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
-from raysel.config import NetworkConfig
 from raysel.errors import BadImageError, RayselError
 from raysel.files import Folder
 from raysel.images import decode
-from raysel.network import Network, load
+from raysel.network import Network
 from raysel.neurons import first_neurons
+from raysel.pipeline.record import indexed_network
 from raysel.pipeline.scan.extractor import extract_activations
 from raysel.pipeline.self_check import Crop, activations_alone, crop_of
-from raysel.store import RANKINGS, Index, Manifest, check_files, open_index, recorded_source
+from raysel.store import RANKINGS, Index, check_files, open_index, recorded_source
 
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-6
@@ -69,9 +68,9 @@ def verify(uri: str, sample: Sample, images: str | None = None, weights: str | N
     problems = check_files(folder, manifest)
     if problems:
         return Checked(len(manifest.files), 0, 0, problems)
-    network = _network(manifest, weights)
-    if network.weights_digest != manifest.network.weights:
-        return Checked(len(manifest.files), 0, 0, ["the weights differ from those that were indexed"])
+    network, fault = indexed_network(manifest, weights)
+    if fault:
+        return Checked(len(manifest.files), 0, 0, [fault])
     chosen = _chosen(index, sample)
     if not len(chosen):  # every neuron of the index is dead
         return Checked(len(manifest.files), 0, 0, [])
@@ -83,13 +82,6 @@ def verify(uri: str, sample: Sample, images: str | None = None, weights: str | N
     crops = [each for each in recorded if each.crop is not None]
     problems += _compare_crops(network, pixels, crops, batch)
     return Checked(len(manifest.files), len(recorded), len(crops), problems)
-
-
-def _network(manifest: Manifest, weights: str | None) -> Network:
-    options = dict(manifest.config["network"])
-    if weights is not None:
-        options["weights"] = weights
-    return load(TypeAdapter(NetworkConfig).validate_python(options))
 
 
 def _chosen(index: Index, sample: Sample) -> pa.Table:

@@ -38,7 +38,7 @@ def diff(a: Index, b: Index) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "layer": of_a["layer"],
         "channel": of_a["channel"],
-        OVERLAP: pa.array(_overlaps(a, b, rows_a, rows_b), pa.float64(), from_pandas=True),
+        OVERLAP: pa.array(image_overlaps(a, b, rows_a, rows_b), pa.float64(), from_pandas=True),
     }
     for field in a.neurons.schema:
         name = field.name
@@ -75,8 +75,18 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
-def _overlaps(a: Index, b: Index, rows_a: NDArray[np.int64], rows_b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """float64[pairs]: Jaccard index of the images of each pair; NaN if neither has any."""
+def image_overlaps(a: Index, b: Index, rows_a: NDArray[np.integer], rows_b: NDArray[np.integer]) -> NDArray[np.float64]:
+    """How far neurons of two indexes are built from the same images.
+
+    Args:
+        a: an index.
+        b: another one, or the same.
+        rows_a: int [pairs], rows of neurons of `a`.
+        rows_b: int [pairs], the row of `b` with which each is compared.
+
+    Returns:
+        float64 [pairs] in [0, 1]: Jaccard index of the images of each pair; NaN if neither has any.
+    """
     from scipy import sparse
 
     of_a, of_b = top_images(a), top_images(b)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from raysel.config import NetworkConfig, Preprocessing
+from raysel.config import Preprocessing
 from raysel.errors import BadImageError, RayselError
 from raysel.files import read_bytes, redact_uri
 from raysel.images import decode
@@ -138,14 +138,13 @@ def _pixels_of(index: Index, image: int, images: str | None) -> NDArray[np.uint8
 
 def _run(index: Index, pixels: NDArray[np.uint8], weights: str | None) -> tuple[NDArray[np.int64], pa.Table]:
     """As `_ranked`, of every neuron with a positive activation, by a run of the network."""
-    from raysel.network import load  # takes seconds, and is needed for images from outside only
+    from raysel.pipeline.record import indexed_network  # takes a second, and is needed for images from outside only
     from raysel.pipeline.scan.extractor import extract_activations
 
     manifest = index.manifest
-    options = manifest.config["network"] | ({"weights": weights} if weights is not None else {})
-    network = load(TypeAdapter(NetworkConfig).validate_python(options))
-    if network.weights_digest != manifest.network.weights:
-        raise RayselError("the weights differ from those that were indexed: give the right ones with --weights")
+    network, fault = indexed_network(manifest, weights)
+    if fault:
+        raise RayselError(f"{fault}: restore them, or give the right weights with --weights")
     activations, positions = extract_activations(network, pixels[None], int(manifest.counters["scan.batch"]))
     rows, parts = [], [_SEEN.empty_table()]
     taps, maxima = recorded_taps(manifest), pc.fill_null(index.neurons["a_max"], np.inf).to_numpy()

@@ -119,13 +119,28 @@ def finer_zoo(**options: Any) -> Any:
     return network, preprocessing
 
 
+def brighter_zoo(**options: Any) -> Any:
+    """The zoo with its weights, but with another mean subtracted."""
+    network, preprocessing = zoo(**options)
+    return network, replace(preprocessing, mean=(0.0, 0.0, 0.0))
+
+
 @pytest.mark.parametrize("option", [{"interventions": "gray"}, {"receptive_field": "effective"}])
-def test_a_network_whose_code_has_changed_is_refused(indexed: Indexed, tmp_path: Path, option: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("other", "fault"),
+    [
+        ("finer_zoo", "the layers of .*finer_zoo differ from those that were indexed: restore them"),
+        ("brighter_zoo", "brighter_zoo has the weights that were indexed, but its code, its preprocessing"),
+    ],
+)
+def test_a_network_whose_code_has_changed_is_refused(
+    indexed: Indexed, tmp_path: Path, option: dict[str, str], other: str, fault: str
+) -> None:
     shutil.copytree(indexed.out, tmp_path / "index")
     manifest = tmp_path / "index" / "manifest.json"
     record = json.loads(manifest.read_text())
-    record["config"]["network"]["network"] = f"{__name__}:finer_zoo"
+    record["config"]["network"]["network"] = f"{__name__}:{other}"
     manifest.write_text(json.dumps(record))
-    with pytest.raises(RayselError, match="finer_zoo has the weights that were indexed, but its code"):
+    with pytest.raises(RayselError, match=fault):
         again(tmp_path / "index", {"out": str(tmp_path / "derived"), "derive": option})
     assert not (tmp_path / "derived" / "manifest.json").exists()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysel.checkpoints.evolution.series import Series
+from raysel.query.comparison import image_overlaps
 from raysel.query.measures import rows_of_layers
 from raysel.report.figures.layer_counts import layer_counts
 from raysel.store import Index
@@ -76,51 +77,21 @@ def neuron_changes(series: Series) -> pa.Table:
 
 
 @lru_cache(maxsize=1)
-def _top_images(series: Series) -> list[NDArray[np.int64]]:
-    """For each checkpoint the images that build the features: sorted numbers neuron * images + image."""
-    return [_image_pairs(index) for index in series.indexes]
-
-
-def _image_pairs(index: Index) -> NDArray[np.int64]:
-    layers = list(index.layers)
-    first = dict(zip(layers, (rows[0] for rows in rows_of_layers(index).values()), strict=True))
-    n, images = index.neurons["n"].to_numpy(), index.manifest.counts.images
-    found = [np.empty(0, np.int64)]
-    for batch in index.table("rankings.parquet").batches(["layer", "channel", "rank", "image"]):
-        names, codes = _coded(batch.column("layer"))
-        neuron = np.array([first[name] for name in names], np.int64)[codes] + batch.column("channel").to_numpy()
-        used = batch.column("rank").to_numpy() < n[neuron]
-        found.append(neuron[used] * images + batch.column("image").to_numpy()[used])
-    return np.sort(np.concatenate(found))
-
-
-def _coded(layers: pa.Array) -> tuple[list[str], NDArray[np.intp]]:
-    """(names, place of each row's name)."""
-    coded = layers if pa.types.is_dictionary(layers.type) else layers.dictionary_encode()
-    return coded.dictionary.to_pylist(), coded.indices.to_numpy()
-
-
-@lru_cache(maxsize=1)
 def _with_previous(series: Series) -> list[NDArray[np.float64]]:
-    tops = _top_images(series)
     nothing = np.full(len(series.last.neurons), np.nan)
-    return [nothing, *(_jaccard(series, *pair) for pair in pairwise(tops))]
+    return [nothing, *(_overlaps(*pair) for pair in pairwise(series.indexes))]
 
 
 @lru_cache(maxsize=1)
 def _with_last(series: Series) -> list[NDArray[np.float64]]:
-    tops = _top_images(series)
-    return [_jaccard(series, top, tops[-1]) for top in tops]
+    return [_overlaps(index, series.last) for index in series.indexes]
 
 
-def _jaccard(series: Series, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """float64 [neurons]; NaN where a neuron has no images at one of the two checkpoints."""
-    neurons, images = len(series.last.neurons), series.last.manifest.counts.images
-    of_a, of_b, common = (
-        np.bincount(pairs // images, minlength=neurons) for pairs in (a, b, np.intersect1d(a, b, assume_unique=True))
-    )
-    alive = (of_a > 0) & (of_b > 0)
-    return np.divide(common, of_a + of_b - common, out=np.full(neurons, np.nan), where=alive)
+def _overlaps(a: Index, b: Index) -> NDArray[np.float64]:
+    """float64 [neurons]; NaN where a neuron is dead at one of the two checkpoints."""
+    every = np.arange(len(a.neurons))
+    alive = (a.neurons["n"].to_numpy() > 0) & (b.neurons["n"].to_numpy() > 0)
+    return np.where(alive, image_overlaps(a, b, every, every), np.nan)
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -9,8 +9,9 @@ from raysel.cli.arguments import AsJson, IndexPlace, NeuronAddress, PictureFile
 from raysel.cli.output import print_json, print_table
 from raysel.cli.picture_file import check_picture_file, write_picture
 from raysel.errors import RayselError
+from raysel.query.neuron_data import neuron_data
 from raysel.report import draw_portrait
-from raysel.store import Index, Neuron, neuron_address, open_index, plain_row, plain_rows, spelled
+from raysel.store import Neuron, neuron_address, open_index, spelled
 
 _TOP_CLASSES = 10
 _TOP_IMAGES = 5
@@ -40,30 +41,15 @@ def show(
         if shown.row["dead"]:
             raise RayselError(f"{shown.address} is dead: no image activates it, so there is no picture to write")
         write_picture(draw_portrait(shown), out)
+    data = neuron_data(opened, shown)
     if as_json:
-        print_json(_as_json(opened, shown))
+        print_json(data)
     else:
-        _print_numbers(opened, shown)
+        _print_numbers(shown, data["ranking"][:_TOP_IMAGES])
         _print_end(opened.folder.shown, shown, out)
 
 
-def _as_json(index: Index, neuron: Neuron) -> dict[str, Any]:
-    return {
-        **plain_row(neuron.row, index.neurons.schema),
-        "classes": [entry._asdict() for entry in neuron.classes],
-        "ranking": _top_images(index, neuron, neuron.row["n"]),
-    }
-
-
-def _top_images(index: Index, neuron: Neuron, count: int) -> list[dict[str, Any]]:
-    ranking = neuron.ranking.slice(0, count)
-    images = index.images_of(ranking["image"].to_pylist())
-    keys = dict(zip(images["image"].to_pylist(), images["key"].to_pylist(), strict=True))
-    rows = plain_rows(ranking.drop_columns(["layer", "channel"]))
-    return [{**row, "key": keys[row["image"]]} for row in rows]
-
-
-def _print_numbers(index: Index, neuron: Neuron) -> None:
+def _print_numbers(neuron: Neuron, top_images: list[dict[str, Any]]) -> None:
     print(neuron.address)
     names = [name for name, value in neuron.row.items() if name not in _IN_TITLE and not isinstance(value, list)]
     width = max(len(name) for name in names)
@@ -80,7 +66,7 @@ def _print_numbers(index: Index, neuron: Neuron) -> None:
         print_table(_CONCEPT_COLUMNS, neuron.row["concept_classes"][:_TOP_CLASSES])
     if not neuron.row["dead"]:
         print()
-        print_table(_IMAGE_COLUMNS, _top_images(index, neuron, min(_TOP_IMAGES, neuron.row["n"])))
+        print_table(_IMAGE_COLUMNS, top_images)
 
 
 def _print_end(index: str, neuron: Neuron, out: Path | None) -> None:

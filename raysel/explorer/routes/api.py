@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from raysel.explorer.catalog import Catalog
 from raysel.explorer.column_data import described
-from raysel.explorer.neuron_data import neuron_data
 from raysel.explorer.routes.answers import answering, neuron_of
 from raysel.explorer.views.gallery_view import MOST_ROWS, GalleryState
 from raysel.query import By, diff, find, similar
+from raysel.query.neuron_data import neuron_data
 from raysel.store import plain_rows
 
 

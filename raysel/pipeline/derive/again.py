@@ -20,7 +20,7 @@ from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.fingerprint import Fingerprints
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import Outcome, derive_and_publish, publish_once, state_of, writable_folder
-from raysel.pipeline.record import recorded_config, recorded_network
+from raysel.pipeline.record import indexed_network, recorded_config, recorded_network
 from raysel.pipeline.scan.layout import forward_batch
 from raysel.selectivity import Concepts
 from raysel.store import Index, Manifest, RunLock, neurons_schema, open_index, recorded_source
@@ -105,11 +105,9 @@ def recorded_images(index: Index) -> ImagesList:
 
 def _load(config: RunConfig, manifest: Manifest, listed: ImagesList, classes: pa.Table, concepts: Concepts) -> Network:
     """The network, which must be the one of the scan: other activations would be compared with those of the index."""
-    from raysel.network import load  # takes seconds, and most options need no network
-
-    network = load(config.network)
-    if network.weights_digest != manifest.network.weights:
-        raise RayselError(f"the weights of {network.name} differ from those that were indexed: restore them")
+    network, fault = indexed_network(manifest)
+    if fault:
+        raise RayselError(f"{fault}: restore them")
     if Fingerprints.of(config, network, listed, classes, concepts).scan != manifest.scan_fingerprint:
         raise RayselError(
             f"{network.name} has the weights that were indexed, but its code, its preprocessing or raysel has changed "
