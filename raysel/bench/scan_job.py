@@ -101,7 +101,7 @@ class ImageFiles:
     def decoded(self, content: bytes) -> NDArray:
         """The image in a file with this content, as an item."""
         try:
-            return decode(content, self.preprocessing).pixels
+            return decode(content, self.preprocessing)
         except BadImageError:
             return np.zeros((*self.preprocessing.input_size, 3), np.uint8)
 

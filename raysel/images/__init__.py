@@ -4,8 +4,8 @@ A source is walked once into an images list, which is divided into slices; the b
 decoded. `sources` has a module per layout of images, `labels` says how they are labeled.
 """
 
-from raysel.images.decode import DECODER, Decoded, decode
-from raysel.images.geometry import Placement
+from raysel.images.decode import DECODER, decode
+from raysel.images.geometry import Placement, placement
 from raysel.images.images_list import ImagesList
 from raysel.images.labels.class_facts import CLASS_FACTS, class_facts, imagenet1k
 from raysel.images.labels.class_lists import read_class_list
@@ -22,7 +22,6 @@ __all__ = [
     "CLASS_FACTS",
     "DECODER",
     "GROUP_IMAGES",
-    "Decoded",
     "Hierarchy",
     "ImagesList",
     "MovedSource",
@@ -37,6 +36,7 @@ __all__ = [
     "imagenet1k",
     "open_source",
     "output_numbers",
+    "placement",
     "read_class_list",
     "read_hierarchy",
     "read_labels",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -21,7 +20,7 @@ from PIL import ExifTags, Image, features
 
 from raysel.config import Interpolation, Preprocessing
 from raysel.errors import BadImageError, first_line
-from raysel.images.geometry import Placement, crop_start, placement, resized_size
+from raysel.images.geometry import crop_start, resized_size
 
 DECODER = f"pillow-{PIL.__version__} libjpeg-turbo-{features.version_feature('libjpeg_turbo')} " + " ".join(
     f"{name}-{version(name).partition('+')[0]}" for name in ("simplejpeg", "torch")
@@ -52,18 +51,8 @@ _UPRIGHT = {
 """EXIF orientation -> what turns the stored pixels upright."""
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """What the network sees of one image, before scale, mean, std and channel order."""
-
-    pixels: NDArray[np.uint8]
-    """uint8[H, W, 3], RGB, (H, W) = `Preprocessing.input_size`; read-only."""
-    placement: Placement
-    """Where these pixels lie in the original."""
-
-
-def decode(data: bytes, preprocessing: Preprocessing) -> Decoded:
-    """Decode, turn upright, resize and crop one image.
+def decode(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """What the network sees of an image, before scale, mean, std and channel order: decode, turn upright, resize, crop.
 
     Pixels are those of torchvision's ``Resize`` and ``CenterCrop`` on the upright RGB PIL image, within 2 levels,
     except for a few pixels when a bicubic filter enlarges. Large JPEGs are decoded in full: libjpeg's own reduction, to
@@ -77,6 +66,9 @@ def decode(data: bytes, preprocessing: Preprocessing) -> Decoded:
         data: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file; its content shows which.
         preprocessing: of the network; `resize`, `crop` and `interpolation` are used.
 
+    Returns:
+        uint8 [H, W, 3], RGB, (H, W) = `Preprocessing.input_size`; read-only.
+
     Raises:
         BadImageError: short reason why there are no pixels: empty, not an image, truncated, 1 pixel wide, too large.
     """
@@ -87,9 +79,8 @@ def decode(data: bytes, preprocessing: Preprocessing) -> Decoded:
             # Pillow warns about odd metadata and large sizes: what matters is refused below, with a reason.
             warnings.simplefilter("ignore")
             pixels = _upright_pixels(data, preprocessing)
-            original = (pixels.shape[0], pixels.shape[1])
-            pixels = resized(pixels, resized_size(original, preprocessing.resize), preprocessing.interpolation)
-            return Decoded(_cropped(pixels, preprocessing.crop), placement(original, preprocessing))
+            size = resized_size((pixels.shape[0], pixels.shape[1]), preprocessing.resize)
+            return _cropped(resized(pixels, size, preprocessing.interpolation), preprocessing.crop)
     except (BadImageError, MemoryError):
         raise
     except Image.UnidentifiedImageError:

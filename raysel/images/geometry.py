@@ -20,8 +20,6 @@ class Placement:
     """(vertical, horizontal): pixels of the original per pixel of the input."""
     offset: tuple[float, float]
     """(vertical, horizontal): the input's upper left corner in the original, in pixels of the original."""
-    original_size: tuple[int, int]
-    """(height, width) of the upright original."""
 
     def to_original(self, row: float, column: float) -> tuple[float, float]:
         """(row, column) in the original of an edge coordinate in the network's input; may lie outside."""
@@ -64,4 +62,4 @@ def placement(original_size: tuple[int, int], preprocessing: Preprocessing) -> P
     crop = preprocessing.crop or resized
     scale = (original_size[0] / resized[0], original_size[1] / resized[1])
     offset = (crop_start(resized[0], crop[0]) * scale[0], crop_start(resized[1], crop[1]) * scale[1])
-    return Placement(scale, offset, original_size)
+    return Placement(scale, offset)

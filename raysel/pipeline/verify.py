@@ -157,7 +157,7 @@ def _pixels(
     for number, shard in enumerate(shards):
         row = rows.slice(number, 1).select(["key", "offset", "length"]).combine_chunks()
         try:
-            pixels[number] = decode(next(iter(source.read(shard, row))), network.preprocessing).pixels
+            pixels[number] = decode(next(iter(source.read(shard, row))), network.preprocessing)
         except (RayselError, BadImageError) as error:
             problems[number] = f"image {row['key'][0]}: {error}"
     return pixels, problems

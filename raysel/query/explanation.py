@@ -126,7 +126,7 @@ def _ranked(index: Index, image: int) -> tuple[NDArray[np.int64], pa.Table]:
 def _decoded(content: bytes, shown: str, index: Index) -> NDArray[np.uint8]:
     preprocessing = TypeAdapter(Preprocessing).validate_python(index.manifest.network.preprocessing)
     try:
-        return decode(content, preprocessing).pixels
+        return decode(content, preprocessing)
     except BadImageError as error:
         raise RayselError(f"{shown} cannot be decoded: {error}") from None
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from raysel.config import Preprocessing, SourceConfig
 from raysel.errors import BadImageError, RayselError
-from raysel.images import MovedSource, Source, decode, open_source
+from raysel.images import MovedSource, Source, decode, open_source, placement
 
 if TYPE_CHECKING:
     from raysel.store.index_reader import Index
@@ -109,11 +109,11 @@ def _placed(
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
     """The upright original, RGB, and the box of a row's crop in its pixels: (top, left, bottom, right)."""
     try:
-        original = Image.fromarray(decode(content, _UNCHANGED).pixels)
-        placement = decode(content, preprocessing).placement
+        original = Image.fromarray(decode(content, _UNCHANGED))
     except BadImageError as error:
         raise RayselError(f"image {key} is not the one that was indexed: {error}") from error
-    return original, placement.box(row["y0"], row["x0"], row["y1"], row["x1"])
+    place = placement((original.height, original.width), preprocessing)
+    return original, place.box(row["y0"], row["x0"], row["y1"], row["x1"])
 
 
 def _within(first: float, last: float, size: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,9 @@ def finer_zoo(**options: Any) -> Any:
     return network, preprocessing
 
 
-def brighter_zoo(**options: Any) -> Any:
+def brighter_zoo(**_options: Any) -> Any:
     """The zoo with its weights, but with another mean subtracted."""
-    network, preprocessing = zoo(**options)
+    network, preprocessing = zoo()
     return network, replace(preprocessing, mean=(0.0, 0.0, 0.0))
 
 

@@ -68,7 +68,7 @@ def torchvision(data: bytes) -> NDArray[np.uint8]:
 
 def raysel(data: bytes) -> NDArray[np.uint8]:
     """`raysel.images.decode`."""
-    return decode(data, Preprocessing(resize=(WANTED, WANTED), crop=None)).pixels
+    return decode(data, Preprocessing(resize=(WANTED, WANTED), crop=None))
 
 
 WAYS: dict[str, Way] = {

@@ -11,22 +11,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from raysel.config import Preprocessing
-from raysel.images import Placement, decode
+from raysel.images import Placement, decode, placement
 from tests.images.samples import encoded
 
 
 def test_map_of_a_known_case() -> None:
     """1000 x 500 -> 512 x 256 -> the middle 224: the upper left corner is 16 rows and 144 columns in."""
-    placement = decode(encoded(Image.new("RGB", (1000, 500))), Preprocessing()).placement
-    assert placement == Placement((500 / 256, 1000 / 512), (16 * 500 / 256, 144 * 1000 / 512), (500, 1000))
-    assert placement.to_original(0, 0) == (31.25, 281.25)
-    assert placement.box(0, 0, 224, 224) == (31.25, 281.25, 468.75, 718.75)
+    place = placement((500, 1000), Preprocessing())
+    assert place == Placement((500 / 256, 1000 / 512), (16 * 500 / 256, 144 * 1000 / 512))
+    assert place.to_original(0, 0) == (31.25, 281.25)
+    assert place.box(0, 0, 224, 224) == (31.25, 281.25, 468.75, 718.75)
 
 
 def test_padding_maps_outside() -> None:
-    placement = decode(encoded(Image.new("RGB", (10, 20))), Preprocessing(resize=None, crop=(20, 15))).placement
-    assert placement.to_original(0, 0) == (0, -2)
-    assert placement.original_size == (20, 10)
+    assert placement((20, 10), Preprocessing(resize=None, crop=(20, 15))).to_original(0, 0) == (0, -2)
 
 
 def marked(size: tuple[int, int], row: int, column: int, side: int) -> Image.Image:
@@ -52,8 +50,9 @@ def center_of_light(pixels: np.ndarray) -> tuple[float, float]:
 def test_a_marker_maps_back(size: tuple[int, int], off_center: tuple[int, int], resize: int | tuple[int, int]) -> None:
     row, column = size[1] // 2 + off_center[0], size[0] // 2 + off_center[1]
     # Enlarged at most twice, the crop shows at least 10 pixels on each side of the center: the whole marker.
-    decoded = decode(encoded(marked(size, row, column, 4)), Preprocessing(resize=resize, crop=(40, 40)))
-    found = decoded.placement.to_original(*center_of_light(decoded.pixels))
+    preprocessing = Preprocessing(resize=resize, crop=(40, 40))
+    pixels = decode(encoded(marked(size, row, column, 4)), preprocessing)
+    found = placement((size[1], size[0]), preprocessing).to_original(*center_of_light(pixels))
     assert found == pytest.approx((row + 0.5, column + 0.5), abs=0.3)
 
 
@@ -65,7 +64,8 @@ def test_marker_of_a_turned_and_reduced_jpeg(orientation: int, size: tuple[int, 
     side = size[0] // 20
     row, column = int(size[1] * 0.55), int(size[0] * 0.42)
     data = encoded(marked(size, row, column, side), "JPEG", quality=95, exif=exif)
-    decoded = decode(data, Preprocessing(resize=100, crop=(90, 90)))
+    preprocessing = Preprocessing(resize=100, crop=(90, 90))
+    pixels = decode(data, preprocessing)
     upright = center_of_light(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
     x, y = upright[1], upright[0]
     width, height = size
@@ -73,4 +73,5 @@ def test_marker_of_a_turned_and_reduced_jpeg(orientation: int, size: tuple[int, 
         1: (y, x), 2: (y, width - x), 3: (height - y, width - x), 4: (height - y, x),
         5: (x, y), 6: (x, height - y), 7: (width - x, height - y), 8: (width - x, y),
     }[orientation]  # fmt: skip
-    assert decoded.placement.to_original(*center_of_light(decoded.pixels)) == pytest.approx(turned, abs=size[0] / 400)
+    place = placement((height, width) if orientation < 5 else (width, height), preprocessing)
+    assert place.to_original(*center_of_light(pixels)) == pytest.approx(turned, abs=size[0] / 400)

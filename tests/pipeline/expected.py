@@ -58,7 +58,7 @@ def watch(source: Source, images: ImagesList, network: Network, batch: int) -> S
     ids, labels, pixels = [], [], []
     for row in images.images.to_pylist():
         try:
-            decoded = decode(of_key[row["key"]], network.preprocessing).pixels
+            decoded = decode(of_key[row["key"]], network.preprocessing)
         except BadImageError:
             continue
         ids.append(row["id"])

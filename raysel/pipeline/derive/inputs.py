@@ -161,7 +161,7 @@ class Inputs:
 
     def _pixels(self, place: int, content: bytes) -> NDArray[np.uint8]:
         try:
-            return decode(content, self.preprocessing).pixels
+            return decode(content, self.preprocessing)
         except BadImageError as error:
             row = self.locators.slice(place, 1).to_pylist()[0]
             raise RayselError(

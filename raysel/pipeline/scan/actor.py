@@ -35,7 +35,7 @@ def decode_images(batch: Batch, preprocessing: Preprocessing) -> Batch:
     faults = [""] * count
     for number, content in enumerate(contents):
         try:
-            pixels[number] = decode(content, preprocessing).pixels
+            pixels[number] = decode(content, preprocessing)
         except BadImageError as fault:
             faults[number] = str(fault)
     seconds = (time.thread_time() - started) / max(count, 1)

@@ -99,7 +99,7 @@ def test_preprocessing_is_timm_s_own(settings: dict[str, Any]) -> None:
     file = io.BytesIO()
     image.save(file, "PNG")
     network = load(config)
-    decoded = decode(file.getvalue(), network.preprocessing).pixels
+    decoded = decode(file.getvalue(), network.preprocessing)
     actual = network.normalize(torch.from_numpy(np.array(decoded))[None])[0]
     assert actual.shape == expected.shape
     assert (actual - expected).abs().max() <= 2 / 255 / min(network.preprocessing.std) + 1e-5

@@ -52,7 +52,7 @@ def pixels_of(source: Source, images: ImagesList, ids: NDArray[np.int64]) -> NDA
     """The pixels of images, each decoded by itself."""
     files = contents(source, images)
     keys = images.images["key"].to_pylist()
-    return np.stack([decode(files[keys[image]], PREPROCESSING).pixels for image in ids.tolist()])
+    return np.stack([decode(files[keys[image]], PREPROCESSING) for image in ids.tolist()])
 
 
 def bytes_of(images: ImagesList, ids: NDArray[np.int64]) -> int:
