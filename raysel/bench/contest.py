@@ -48,7 +48,8 @@ def contest(
             scores[name].append(figures)
             steady = f"{figures.steady_images_per_second:,.1f} images/s steady"
             say(f"bench: round {number + 1} of {rounds}, {name}: {steady}, {_cpu(figures)}")
-    best, (expected,) = {name: medians(each) for name, each in scores.items()}, (reports[RAYSEL].top,)
+    best = {name: medians(each) for name, each in scores.items()}
+    expected = reports[RAYSEL].top
     exact = {
         name: round(exact_share(report.top, expected), 4)
         for name, report in reports.items()

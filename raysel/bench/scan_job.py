@@ -55,20 +55,17 @@ class ScanJob:
         source = open_source(options.images, options.kind, options.uri_column, options.label_column)
         names = select_shards(source.shard_names(), options.shards)
         listed = ImagesList.build(source, [source.walk(name) for name in names])
-        return ImageFiles(source, subset(listed, options.limit, options.sample), self.bare().preprocessing)
+        return ImageFiles(source, subset(listed, options.limit, options.sample), self.bare.preprocessing)
 
     @cached_property
-    def _bare(self) -> BareNetwork:
+    def bare(self) -> BareNetwork:
+        """The network without raysel: the module as its origin gives it."""
         imported = import_network(self.network)
         preprocessing, average = with_average_image(self.network.preprocessing or imported.preprocessing)
         normalize = Normalization(preprocessing, average)
         normalize.to(self.device)
         module = imported.module.eval().requires_grad_(False).to(self.device)
         return BareNetwork(module, preprocessing, normalize)
-
-    def bare(self) -> BareNetwork:
-        """The network without raysel: the module as its origin gives it."""
-        return self._bare
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,16 @@ class Indexing:
 
     def _scan_together(self, read: list[tuple[Checkpoint, WeightsContent | Exception]]) -> None:
         """Scan those that need it in one pass; what fails here is left to each by itself, which says why."""
-        new = {
-            content.digest: self._config(checkpoint, content)
-            for checkpoint, content in reversed(read)
-            if isinstance(content, WeightsContent)
-            and self.attempts.twin(checkpoint, content.digest, self.settings) is None
-        }
+        new: dict[str, RunConfig] = {}
+        for checkpoint, content in read:
+            if isinstance(content, WeightsContent):
+                twin = self.attempts.twin(checkpoint, content.digest, self.settings)
+                if twin is None and content.digest not in new:
+                    new[content.digest] = self._config(checkpoint, content)
         if len(new) > 1:
             self.cluster()
             try:
-                scan_together(list(new.values())[::-1], self.reporter)
+                scan_together(list(new.values()), self.reporter)
             except Exception as error:
                 self.reporter.say(f"watch: not scanned together: {type_and_first_line(error)}")
 

@@ -13,9 +13,6 @@ from raysel.store import neuron_address
 
 ASSETS = files("raysel.explorer") / "assets"
 
-PAGES = ("network", "plane", "gallery", "list")
-"""Pages of one index that both a server and a static site have."""
-
 
 class Links(Protocol):
     """The addresses that the pages of one index link to. A neuron is named by its address, ``layer:channel``."""
@@ -31,7 +28,7 @@ class Links(Protocol):
         """A style sheet, script or icon."""
 
     def page(self, name: str, state: Mapping[str, Any] | None = None) -> str:
-        """One of `PAGES`, with its state in the query string."""
+        """``network``, ``plane``, ``gallery`` or ``list``, with its state in the query string."""
 
     def neuron(self, address: str) -> str:
         """The page of a neuron."""

@@ -65,7 +65,6 @@ def load(config: NetworkConfig) -> Network:
         forward=tapped.forward,
         normalize=normalize,
         dtype=config.dtype,
-        classes=imported.classes,
         notes=notes,
     )
     if config.dtype != "float32":

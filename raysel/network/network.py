@@ -21,7 +21,6 @@ class Network:
             over the average image if preprocessing names one.
         graph_digest: sha256 (hex) over the operations up to the last tap with their settings, in which networks with
             the same weights may differ.
-        classes: names of the network's outputs, if its origin has them.
         dtype: precision of `run`, as in `raysel.config.NetworkConfig`.
         notes: what the user should know about what is read, a line each.
     """
@@ -35,7 +34,6 @@ class Network:
         forward: Forward,
         normalize: Normalization,
         dtype: str,
-        classes: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
@@ -43,7 +41,6 @@ class Network:
         self.taps = taps
         self.weights_digest = weights_digest
         self.graph_digest = forward.digest
-        self.classes = classes
         self._forward = forward
         self._normalize = normalize
         self.dtype = dtype

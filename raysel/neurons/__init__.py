@@ -4,7 +4,7 @@ from raysel.neurons.crops import CropCutter, Crops
 from raysel.neurons.feature import NeuronFeature, neuron_feature
 from raysel.neurons.field_data import field_data, field_of
 from raysel.neurons.keys import MAX_IMAGES, activations_of, candidate_keys
-from raysel.neurons.merging import entering, fold_into, keep_top, merge, select
+from raysel.neurons.merging import entering, fold_into, keep_top, merge
 from raysel.neurons.pictures import ContactSheet, contact_sheet, feature_picture
 from raysel.neurons.ranking import Candidates, Rankings
 from raysel.neurons.receptive_field import AxisField, ReceptiveField
@@ -33,5 +33,4 @@ __all__ = [
     "keep_top",
     "merge",
     "neuron_feature",
-    "select",
 ]

@@ -25,24 +25,6 @@ _BLOCK_NEURONS = 256
 Map = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 
 
-def select(
-    activations: NDArray[np.float32],
-    positions: NDArray[np.integer],
-    ids: NDArray[np.integer],
-    cutoffs: NDArray[np.uint64],
-) -> Candidates:
-    """The activations of a batch that may enter their neuron's ranking.
-
-    Args:
-        activations: float32 [images, neurons].
-        positions: integers [images, neurons], ``row * columns + column`` on the layer's map.
-        ids: image ids [images].
-        cutoffs: uint64 [neurons], see `Rankings.cutoffs`. Those of an earlier state are safe: they let more pass.
-    """
-    image, neuron = np.nonzero(_keys.can_rank(activations) & (activations >= _keys.activations_of(cutoffs)))
-    return entering(neuron, activations[image, neuron], positions[image, neuron], ids[image], cutoffs)
-
-
 def entering(
     neurons: NDArray[np.integer],
     activations: NDArray[np.float32],

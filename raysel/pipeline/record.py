@@ -74,19 +74,13 @@ def build_manifest(run: Run, state: RunningState, derived: Derived) -> Manifest:
 
 
 def _taps(network: NetworkFacts, cut: tuple[Tap, ...], kind: str) -> dict[str, Any]:
-    """Each tap with its theoretical receptive field, and the local or effective one if crops were cut to that.
-
-    ``fields`` has all that `recorded_network` needs.
-    """
+    """Each tap with its theoretical receptive field; its ``fields`` have all that `recorded_network` needs."""
     records = {tap.layer: tap_record(tap) | tap.receptive_field.record() for tap in network.taps}
     effective = network.effective or (tuple(tap.receptive_field for tap in cut) if kind == "effective" else None)
     for number, tap in enumerate(network.taps):
         fields = {"theoretical": tap.receptive_field, "local": tap.local, "effective": effective and effective[number]}
         data = {name: field_data(field) for name, field in fields.items() if field}
         records[tap.layer] |= {"depth": tap.depth, "fields": data}
-    for before, tap in zip(network.taps, cut, strict=True):
-        if tap is not before:
-            records[tap.layer]["effective" if kind == "effective" else "local"] = tap.receptive_field.record()
     return records
 
 

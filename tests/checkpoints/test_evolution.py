@@ -209,14 +209,14 @@ def test_what_cannot_be_compared(made: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_refused(made: Path, tmp_path: Path) -> None:
-    assert "1 index found, and an evolution needs two" in typed(made / NAMES[0]).fault
+    assert "an evolution needs at least two indexes" in typed(made / NAMES[0]).fault
     assert "no index at" in typed(tmp_path).fault
     assert "no index at" in typed(f"{made}/epoch-*").fault
     assert "only the last part of a glob" in typed(f"{made.parent}/*/step-*").fault
     assert "give --out as well" in typed(made, "--neuron", "late:3").fault
     assert "no layer" in typed(made, "--out", tmp_path / "out", "--neuron", "early:3").fault
     assert "is a URI" in typed(made, "--out", "s3://bucket/page").fault
-    with pytest.raises(RayselError, match="0 index"):
+    with pytest.raises(RayselError, match="at least two indexes"):
         open_series([])
 
 

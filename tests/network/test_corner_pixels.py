@@ -18,9 +18,10 @@ from torch import nn
 
 from raysel.config import NetworkConfig, Preprocessing
 from raysel.network import Network, load
-from raysel.neurons import CropCutter, Rankings, fold_into, select
+from raysel.neurons import CropCutter, Rankings, fold_into
 from raysel.pipeline.publish import ranking_tables
 from raysel.pipeline.scan.extractor import extract_activations
+from tests.selecting import select
 
 SIZE = (15, 21)
 CORNERS = ((0, 0), (0, -1), (-1, 0), (-1, -1))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysel.neurons import Candidates, Rankings, fold_into, keep_top, keys, merge, merging, select
+from raysel.neurons import Candidates, Rankings, fold_into, keep_top, keys, merge, merging
 from tests import reference
+from tests.selecting import select
 
 NEURONS = 3
 ALL_ONES = int(keys.unmix32(np.array([0xFFFF_FFFF], np.uint32))[0])

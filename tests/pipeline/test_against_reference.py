@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from raysel.config import DeriveConfig, NetworkConfig
 from raysel.images import ImagesList, Source, open_source
 from raysel.network import Network, load
-from raysel.neurons import first_neurons, select
+from raysel.neurons import first_neurons
 from raysel.pipeline.derive import chunk as kernel
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.publish import ranking_tables
@@ -27,6 +27,7 @@ from tests import networks
 from tests.images.samples import list_of
 from tests.pipeline.corpus import as_folder, corpus, with_bad
 from tests.pipeline.expected import Geometry, Seen, assert_indexes, assert_ranking, expect, watch
+from tests.selecting import select
 
 BATCH = 8
 ZOO = NetworkConfig(network="tests.networks:zoo", layers=("first", "second", "whole", "hot", "clash"))
@@ -193,7 +194,7 @@ def derived(
     n = state.rankings().taking_part(options.n_max, options.min_relative_activation)
     ids = state.rankings().ids
     needed = np.unique(ids[np.arange(state.rankings().depth) < n[:, None]])
-    inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb, "test")
+    inputs = Inputs.of(scene.source, scene.network.preprocessing, scene.images, needed, options.cache_gb)
     labels = kernel.Labels.of(scene.images, state.covered, Concepts([{}] * 99, {}, {}, None))
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     features: dict[tuple[str, int], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}

@@ -21,7 +21,7 @@ _TRIAL_S, _TRIAL_BATCHES = 1.5, 4
 def run(job: ScanJob, settings: dict[str, Any], _work: Path) -> Report:
     """See `raysel.bench.contenders.report.Contender`. The search is part of the first round's start."""
     keep_freed_memory()
-    files, bare = job.images(), job.bare()
+    files, bare = job.images(), job.bare
     bare.module.to(memory_format=torch.channels_last)
     settings = settings or _tuned(job, files, bare)
     return Report(_results(job, files, bare, settings), settings=settings)

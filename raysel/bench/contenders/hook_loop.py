@@ -45,7 +45,7 @@ def run(job: ScanJob, _settings: dict[str, Any], _work: Path) -> Report:
     """See `raysel.bench.contenders.report.Contender`. PyTorch has all cores' threads, as it does by default."""
     torch.set_num_threads(job.cores)
     layers = [tap.layer for tap in load(job.network).taps]
-    files, bare = job.images(), job.bare()
+    files, bare = job.images(), job.bare
     ids = torch.empty(0)
     tops = {layer: TopImages() for layer in layers}
     modules = read_modules(bare.module, layers, bare.normalize(torch.from_numpy(files[0][None])).contiguous())

@@ -93,7 +93,7 @@ def _measured(job_text: str, settings: dict[str, Any], number: int) -> Measured:
     decoding = _timed(lambda: [files.decoded(each) for each in contents], _IMAGES)
     if job.gpus and number:
         return Measured(decoding, None, 0)
-    bare = job.bare()
+    bare = job.bare
     module = bare.module.to(memory_format=torch.channels_last)
 
     def forward(images: int, batch: int) -> Callable[[], object]:

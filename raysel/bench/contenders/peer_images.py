@@ -36,7 +36,7 @@ def prepared(job: ScanJob) -> tuple[PeerImages, BareNetwork, list[str], list[tup
     Tools with hooks fail on activations that write over their inputs, so these do not.
     """
     torch.set_num_threads(job.cores)
-    files, bare = job.images(), job.bare()
+    files, bare = job.images(), job.bare
     for child in bare.module.modules():
         if getattr(child, "inplace", False):
             child.inplace = False  # type: ignore[assignment]

@@ -37,14 +37,16 @@ class Series:
     @property
     def labels(self) -> tuple[str, ...]:
         """What to write beside each member: its step if every member has one of its own, else its name."""
-        steps = {member.step for member in self.members} - {None}
-        by_step = len(steps) == len(self.members)
-        return tuple(f"{member.step:,}" if by_step else member.name for member in self.members)
+        return tuple(f"{member.step:,}" if self._by_step else member.name for member in self.members)
 
     @property
     def axis(self) -> str:
         """What the labels are."""
-        return "step" if self.labels[0] == f"{self.members[0].step or 0:,}" else "checkpoint"
+        return "step" if self._by_step else "checkpoint"
+
+    @property
+    def _by_step(self) -> bool:
+        return len({member.step for member in self.members} - {None}) == len(self.members)
 
     @property
     def last(self) -> Index:
@@ -62,7 +64,7 @@ def open_series(places: Sequence[str]) -> Series:
     """
     uris = list(dict.fromkeys(uri for place in places for uri in _indexes_at(absolute_uri(place))))
     if len(uris) < 2:
-        raise RayselError(f"{len(uris)} index found, and an evolution needs two: give a folder of indexes, or several")
+        raise RayselError("an evolution needs at least two indexes: give a folder of indexes, or several indexes")
     opened = [open_index(uri) for uri in uris]
     names = [index.folder.path.rpartition("/")[2] for index in opened]
     members = [Member(index, name, step_of(name)) for index, name in zip(opened, names, strict=True)]

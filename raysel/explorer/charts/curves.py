@@ -18,8 +18,6 @@ class ActivationCurve:
     """Path of the whole ranking."""
     area: str
     """Path below the curve over the first N ranks."""
-    n_x: float
-    """Right end of the first N ranks."""
     ranks: int
     last: float
     """Relative activation of the last rank."""
@@ -33,7 +31,7 @@ def activation_curve(weights: Sequence[float], n: int) -> ActivationCurve:
         points.append((float(WIDTH), points[0][1]))
     used = points[: max(n, 1)]
     area = f"{_path(used)}V{HEIGHT}H0z"
-    return ActivationCurve(_path(points), area, used[-1][0], len(weights), float(weights[-1]))
+    return ActivationCurve(_path(points), area, len(weights), float(weights[-1]))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ class Histogram:
     count: int
     """Values that are known."""
     median: float | None
-    tallest: int
-    """Values in the fullest bin."""
 
     @property
     def median_x(self) -> float | None:
@@ -34,12 +32,12 @@ def histogram(values: NDArray[np.float64]) -> Histogram:
     """The distribution of float64 [n], NaN where unknown; values outside of 0..1 count in the first or last bin."""
     known = values[np.isfinite(values)]
     if not len(known):
-        return Histogram("", 0, None, 0)
+        return Histogram("", 0, None)
     counts = np.histogram(np.clip(known, 0, 1), BINS, (0, 1))[0]
     step = WIDTH / BINS
     tops = np.round(counts / counts.max() * HEIGHT, 1)
     bars = [f"M{place * step:g} {HEIGHT}v-{top:g}h{step - 1:g}v{top:g}z" for place, top in enumerate(tops) if top]
-    return Histogram("".join(bars), len(known), float(np.median(known)), int(counts.max()))
+    return Histogram("".join(bars), len(known), float(np.median(known)))
 
 
 @dataclass(frozen=True)

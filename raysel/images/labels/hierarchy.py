@@ -26,9 +26,11 @@ class Hierarchy:
 
     def name(self, concept: str) -> str:
         """The first synonym, or all of them if it is also the first one of another concept."""
-        words = self.words.get(concept, concept)
-        first = words.partition(",")[0] if concept in self.words else concept
-        return first if len(self._by_first[plain(first)]) == 1 else words
+        first = self._first(concept)
+        return first if len(self._by_first[plain(first)]) == 1 else self.words.get(concept, concept)
+
+    def _first(self, concept: str) -> str:
+        return self.words[concept].partition(",")[0] if concept in self.words else concept
 
     def steps(self, concept: str) -> dict[str, int]:
         """Each concept above one -> the fewest steps that lead to it. The concept itself is included, with 0 steps."""
@@ -87,8 +89,7 @@ class Hierarchy:
     @cached_property
     def _by_first(self) -> dict[str, set[str]]:
         """First synonym -> concepts."""
-        pairs = ((self.words.get(concept, concept), concept) for concept in self.parents)
-        return _grouped((words.partition(",")[0] if c in self.words else words, c) for words, c in pairs)
+        return _grouped((self._first(concept), concept) for concept in self.parents)
 
     @cached_property
     def _by_synonym(self) -> dict[str, set[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from itertools import islice
 
@@ -45,7 +44,7 @@ def _effective_fields(run: Run, state: RunningState) -> tuple[ReceptiveField, ..
     from raysel.network import effective_receptive_fields
 
     ids = chosen_images(len(run.images.images), state)
-    inputs = Inputs.of(run.source, run.network.preprocessing, run.images, ids, 0.0, uuid.uuid4().hex)
+    inputs = Inputs.of(run.source, run.network.preprocessing, run.images, ids, 0.0)
     with run.reporter.stage("fields", "images", len(ids)) as stage:
         pixels, _, _ = inputs.gather(ids)
         fields = effective_receptive_fields(run.load(), torch.from_numpy(pixels), seed=SEED)

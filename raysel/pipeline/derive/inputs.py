@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -75,15 +76,14 @@ class Inputs:
         images: ImagesList,
         ids: NDArray[np.int64],
         cache_gb: float,
-        run: str,
     ) -> Inputs:
-        """For the images `ids` of a source, with at most `cache_gb` on each disk. `run` names the cache."""
+        """For the images `ids` of a source, with at most `cache_gb` on each disk, in a new folder."""
         height, width = preprocessing.input_size
         most = min(len(ids), int(cache_gb * BYTES_PER_GB // (height * width * 3)))
         rows = images.images.take(ids).select(["key", "shard", "offset", "length"]).combine_chunks()
         names, etags = (images.shards[name].take(rows["shard"]).combine_chunks() for name in ("name", "etag"))
         locators = rows.set_column(1, "shard", names).append_column("etag", etags)
-        folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{run}"
+        folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{uuid.uuid4().hex}"
         return cls(source, preprocessing, ids, locators, most, str(folder))
 
     def prepare(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -126,9 +125,7 @@ def _results(run: Run, work: _Work, stage: Stage) -> tuple[list[tuple[pa.Table, 
     }
     left = Counter(chunk.tap.layer for chunk in work.missing)
     waiting: deque[Chunk | str] = deque([*(layer for layer in names if not left[layer]), *work.missing])
-    inputs = Inputs.of(
-        run.source, run.network.preprocessing, run.images, work.needed, options.cache_gb, uuid.uuid4().hex
-    )
+    inputs = Inputs.of(run.source, run.network.preprocessing, run.images, work.needed, options.cache_gb)
     shared, labels, plugins = ray.put(inputs), ray.put(work.labels), plugin_versions()
 
     def start(job: Chunk | str) -> ray.ObjectRef:

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from raysel.interventions import INTERVENTIONS, Intervention
+from raysel.interventions import Intervention
 from raysel.neurons import Rankings, Tap, first_neurons
 
 JOB_RUNS = 1024
@@ -87,8 +87,3 @@ def jobs_of(entries: Entries, interventions: Sequence[Intervention]) -> Iterator
         cuts = np.flatnonzero(np.diff(group)) + 1
         for number, rows in enumerate(np.split(order, cuts) if len(order) else []):
             yield Job(f"{intervention.name}-{number}.npz", intervention.name, rows)
-
-
-def intervention_of(job: Job) -> Intervention:
-    """The intervention that a job makes."""
-    return INTERVENTIONS[job.intervention]

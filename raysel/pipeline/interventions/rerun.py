@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,14 +14,14 @@ from ray.util import ActorPool as RayActorPool
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
-from raysel.interventions import Intervention, chosen, measured
+from raysel.interventions import INTERVENTIONS, Intervention, chosen, measured
 from raysel.neurons import Tap
 from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.context import Run
 from raysel.pipeline.derive.inputs import Inputs
 from raysel.pipeline.derive.machines import clear_machines, fill_machines
 from raysel.pipeline.derive.task_runner import TaskRunner
-from raysel.pipeline.interventions.jobs import Entries, Job, intervention_of, jobs_of
+from raysel.pipeline.interventions.jobs import Entries, Job, jobs_of
 from raysel.pipeline.progress import Stage
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.state import RunningState
@@ -85,9 +84,7 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
     run.load()  # fails here, in one line, if it is not the network of the scan
     config, layout = run.config.scan, ScanLayout.of(run.config.scan, run.cluster(), len(jobs))
     ids = np.unique(entries.image)
-    inputs = Inputs.of(
-        run.source, run.network.preprocessing, run.images, ids, run.config.derive.cache_gb, uuid.uuid4().hex
-    )
+    inputs = Inputs.of(run.source, run.network.preprocessing, run.images, ids, run.config.derive.cache_gb)
     shared = ray.put(inputs)
     retries = config.task_retries if config.actor_restarts else 0
     resources = layout.actor_resources
@@ -149,4 +146,4 @@ class InterventionActor:
         from raysel.pipeline.interventions.responses import responses
 
         pixels, rows, _ = self._inputs.gather(entries.image)
-        return job, responses(self._network, intervention_of(job), entries, pixels, rows, self._batch)
+        return job, responses(self._network, INTERVENTIONS[job.intervention], entries, pixels, rows, self._batch)

@@ -15,6 +15,7 @@ from raysel.pipeline.context import Run
 from raysel.pipeline.scan.actor import ActorSettings, ScanActor
 from raysel.pipeline.scan.actor_stream import ASIDE_CPUS, ActorStream
 from raysel.pipeline.scan.call_result import CallResult, merge_rows, rows_per_merge
+from raysel.pipeline.scan.layout import scan_calls
 
 
 def call_results(
@@ -41,7 +42,7 @@ def call_results(
         cutoffs,
     )
     calls = stream.through(missing, ScanActor, settings=settings)
-    rows = rows_per_merge(-(-len(missing) // config.call_images), config.call_images * neurons)
+    rows = rows_per_merge(scan_calls(config, len(missing)), config.call_images * neurons)
     if rows > 1:
         calls = calls.map_batches(
             partial(merge_rows, depth=config.rank_depth),

@@ -98,7 +98,10 @@ def test_matconvnet_networks(tmp_path: Path, name: str, layout: str) -> None:
     assert (network.preprocessing.resize, network.preprocessing.crop) == (256, (224, 224))
     assert network.preprocessing.interpolation == "bicubic"
     assert network.preprocessing.channel_order == "RGB"
-    assert network.classes == ("tench", "goldfish")
+    assert import_network(NetworkConfig(network=f"chatfield:{name}", weights=str(path))).classes == (
+        "tench",
+        "goldfish",
+    )
     built_in = NetworkConfig(
         network=f"chatfield:{name}",
         weights="random",

@@ -62,7 +62,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     activations = (2 - rank / 20).astype(np.float32)
     chunk = Chunk(tap, 0, Rankings.from_entries(NEURONS, DEPTH, neuron, rank, activations, ids, positions), n)
     needed = np.unique(chunk.images())
-    inputs = Inputs.of(source, network.preprocessing, images, needed[needed >= 0], 1.0, "test")
+    inputs = Inputs.of(source, network.preprocessing, images, needed[needed >= 0], 1.0)
     labels = Labels.of(images, np.ones(len(images.images), bool), Concepts([{}] * len(images.classes), {}, {}, None))
     return Scene(chunk, inputs, labels)
 

@@ -45,7 +45,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inputs_of(source: Source, places: float) -> tuple[Inputs, ImagesList]:
     images = list_of(source)
-    return Inputs.of(source, PREPROCESSING, images, IDS, places * IMAGE_GB, "test"), images
+    return Inputs.of(source, PREPROCESSING, images, IDS, places * IMAGE_GB), images
 
 
 def pixels_of(source: Source, images: ImagesList, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -118,7 +118,7 @@ def test_caches_of_killed_runs_are_removed_after_a_day(source: Source, disk: Pat
     (disk / "others").mkdir()
     os.utime(disk / "others", (0, 0))
     inputs.prepare()
-    assert {path.name for path in disk.iterdir()} == {"others", "raysel-inputs-1", "raysel-inputs-test"}
+    assert {path.name for path in disk.iterdir()} == {"others", "raysel-inputs-1", Path(inputs.folder).name}
 
 
 def test_without_a_place_on_disk_nothing_is_written(source: Source, disk: Path) -> None:

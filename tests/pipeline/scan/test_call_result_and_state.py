@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 import raysel.pipeline.scan.call_result as call_result
 from raysel.errors import RayselError
-from raysel.neurons import Candidates, Rankings, select
+from raysel.neurons import Candidates, Rankings
 from raysel.pipeline.scan.call_result import SCHEMA, CallResult, merge_rows, rows_per_merge
 from raysel.pipeline.scan.state import RunningState
 from tests import reference
+from tests.selecting import select
 
 NEURONS = 5
 

@@ -14,10 +14,11 @@ import torch
 from raysel.config import NetworkConfig
 from raysel.network import load, uploads
 from raysel.network.uploads import device_batches
-from raysel.neurons import Candidates, Rankings, first_neurons, fold_into, select
+from raysel.neurons import Candidates, Rankings, first_neurons, fold_into
 from raysel.pipeline.scan import extractor
 from raysel.pipeline.scan.extractor import extract_activations, find_candidates
 from tests.networks import ZOO_SIZE
+from tests.selecting import select
 
 BATCH = 4
 COUNT = 11
