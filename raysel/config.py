@@ -47,7 +47,7 @@ class SourceConfig:
     """Use at most this many images, chosen by the same hash after `sample`."""
     labels: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
     """Labels in a CSV or Parquet table with a row per image, or in a list (`.txt`). By default the label is part of the
-    source: the folder's name, the tar's `.cls` file or the Parquet label column."""
+    source: the folder's name, the tar's `.cls`, `.json` or `.txt` file, or the Parquet label column."""
     label_column: Annotated[str, Enters.INDIRECTLY] = "label"
     """Column with the label, in the `labels` table or in a table of URIs."""
     label_key: Annotated[str | None, Enters.INDIRECTLY] = None
@@ -57,7 +57,7 @@ class SourceConfig:
     classes: Annotated[str | None, Enters.INDIRECTLY, PATH] = None
     """CSV or JSON with the names and WordNet ids of the labels. Those of ImageNet-1k are built in."""
     max_bad: Annotated[Share, Enters.NONE] = 0.01
-    """Stop the run if more than this share of the images cannot be read."""
+    """Stop the run if more than this share of the images, and more than 10 of them, cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -68,7 +68,7 @@ class Preprocessing:
     """
 
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = 256
-    """Length of the shorter side after the resize, which keeps the aspect; or exactly `[height, width]`."""
+    """Length of the shorter side after the resize, which keeps the aspect ratio; or exactly `[height, width]`."""
     crop: tuple[PositiveInt, PositiveInt] | None = (224, 224)
     """Center crop `[height, width]` after the resize."""
     interpolation: Interpolation = "bilinear"
@@ -113,11 +113,11 @@ class NetworkConfig:
     read as data only. Or a name of torchvision's weights (`IMAGENET1K_V2`), a `.mat` for chatfield, or `random` for an
     untrained network."""
     weights_key: Annotated[str | None, Enters.INDIRECTLY] = None
-    """Where the state dict is in a checkpoint, such as `model` or `ema.module`. By default averaged weights (EMA) come
-    before others."""
+    """Where the state dict is in a checkpoint, such as `model` or `ema.module`. By default, averaged weights (EMA) are
+    preferred."""
     weights_prefix: Annotated[str | None, Enters.INDIRECTLY] = None
-    """Prefix of the tensors' names that is removed, such as `module.`; tensors without it are left out. By default the
-    one with which the network fits."""
+    """Prefix to remove from tensor names, such as `module.`; tensors without it are left out. By default, the prefix
+    that makes the weights fit the network."""
     unsafe_pickle: Annotated[bool, Enters.NONE] = False
     """Load weights from a pickle that may run code. Use it only for files that you trust like a program."""
     layers: Annotated[tuple[str, ...], Enters.INDIRECTLY] = ("*",)
@@ -128,10 +128,10 @@ class NetworkConfig:
     tap: Annotated[Literal["activation", "convolution"], Enters.INDIRECTLY] = "activation"
     """Where a convolution is read: after its norm, bias and activation, or at its own output."""
     dtype: Annotated[Literal["float32", "bf16"], Enters.SCAN] = "float32"
-    """Precision of convolutions and matrix products. `bf16` is faster where the processor has instructions for it, but
-    its 8 significant bits make activations equal that differ by less than 0.4 %, so other images can come first."""
+    """Precision of convolutions and matrix products. `bf16` is faster where the processor has instructions for it. With
+    its 8 significant bits, activations that differ by less than 0.4% become equal, and images can change places."""
     preprocessing: Annotated[Preprocessing | None, Enters.INDIRECTLY] = None
-    """Preprocessing in place of the network's own: on the command line a TOML file with these options."""
+    """Preprocessing that replaces the network's own. On the command line a TOML file: see `raysel config --example`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -139,9 +139,9 @@ class ScanConfig:
     """How to run the network over all images."""
 
     workers: Annotated[PositiveInt | None, Enters.NONE] = None
-    """Actors of a scan on CPUs, one thread each. By default one per CPU of the cluster."""
+    """Number of CPU actors that run the network, one thread each. By default one per CPU of the cluster."""
     gpus: Annotated[NonNegativeInt, Enters.INDIRECTLY] = 0
-    """Actors with one GPU each; images are then decoded in tasks on the CPUs. 0 scans on the CPUs only."""
+    """Number of actors with one GPU each; CPU tasks then decode the images. 0 uses the CPUs only."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Enters.NONE] = "auto"
     """Device of the network. `auto` is CUDA where an actor has a GPU, else the CPU."""
     batch_size: Annotated[PositiveInt | None, Enters.INDIRECTLY] = None
@@ -151,11 +151,11 @@ class ScanConfig:
     rank_depth: Annotated[PositiveInt, Enters.SCAN] = 400
     """Images that a neuron's ranking keeps."""
     slice_images: Annotated[PositiveInt, Enters.NONE] = 2048
-    """Most images of a slice, the unit of reading and of progress."""
+    """Maximum number of images in a slice, the unit of reading and of progress."""
     seed: Annotated[NonNegativeInt, Enters.NONE] = 0
     """Seed of the order in which slices are read."""
     snapshot_every_s: Annotated[Amount, Enters.NONE] = 30.0
-    """Seconds between snapshots of the scan: about as much as a killed run loses. Snapshots take at most 5 % of the
+    """Seconds between snapshots of the scan: about as much as a killed run loses. Snapshots take at most 5% of the
     time."""
     wait_for_min_actors_s: Annotated[Seconds, Enters.NONE] = 1800
     """Stop the run if its actors cannot be placed for this many seconds. -1 waits forever."""
@@ -165,10 +165,10 @@ class ScanConfig:
     """Seconds to wait for a replacement when a machine is lost, before the scan continues with fewer actors. Machines
     that join later are used. -1 waits forever."""
     actor_restarts: Annotated[Times, Enters.NONE] = -1
-    """Restarts of an actor that died. -1 is no limit."""
+    """Restarts of an actor that died. -1 means no limit."""
     task_retries: Annotated[Times, Enters.NONE] = -1
-    """Retries of a call or task whose worker or machine died. -1 is no limit, as always for reading. An error raised by
-    the program itself is never retried."""
+    """Retries of a call or task whose worker or machine died. -1 means no limit; reads are always retried without
+    limit. An error raised by the program itself is never retried."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -176,19 +176,19 @@ class DeriveConfig:
     """How to compute neuron features and selectivity from the rankings."""
 
     n_max: Annotated[PositiveInt, Enters.INDEX] = 100
-    """Most images that build a neuron's feature and its indexes (paper, footnote 1)."""
+    """Maximum number of images that build a neuron's feature and indexes (paper, footnote 1)."""
     min_relative_activation: Annotated[Share, Enters.INDEX] = 0.70
-    """Least share of a neuron's highest activation that such an image has (paper, footnote 1)."""
+    """Minimum activation of these images, as a share of the neuron's highest (paper, footnote 1)."""
     receptive_field: Annotated[Literal["auto", "theoretical", "local", "effective"], Enters.INDEX] = "auto"
     """What a crop shows. `theoretical`: all that a position can see. `local`: the same, but not through channel gates
     (squeeze-and-excitation) and norms over the whole map. `auto`: theoretical, but local where such gates and norms
-    alone make it the whole image. `effective`: the square that holds 95 % of the squared gradient over 64 images."""
+    alone make it the whole image. `effective`: the square that holds 95% of the squared gradient over 64 images."""
     feature_max_size: Annotated[PositiveInt, Enters.INDEX] = 144
-    """Larger crops are reduced by a whole factor to at most this many pixels a side."""
+    """Larger crops are reduced by an integer factor to at most this many pixels a side."""
     float_features: Annotated[bool, Enters.INDEX] = False
     """Also store neuron features as float16, which takes four times as much space as their pictures of 8 bits."""
     sheet_crop_size: Annotated[PositiveInt, Enters.INDEX] = 48
-    """Most pixels a side of the crops on contact sheets."""
+    """Maximum side of the crops on contact sheets, in pixels."""
     color_space: Annotated[Literal["authors", "orthonormal"], Enters.INDEX] = "authors"
     """Opponent color space of Eq. 2: the paper authors' own or the orthonormal one."""
     class_threshold: Annotated[float, Field(gt=0.0, le=1.0), Enters.INDEX] = 1.0
@@ -197,7 +197,7 @@ class DeriveConfig:
     """CSV, TSV or Parquet with columns `child` and `parent`: a hierarchy of your own above the labels. By default
     WordNet, for the classes of ImageNet-1k and labels with a WordNet id."""
     concept_share: Annotated[float, Field(gt=0.0, le=1.0), Enters.INDEX] = 0.8
-    """Least share of a neuron's activation that its covering concept has."""
+    """Minimum share of a neuron's activation that its covering concept must have."""
     concepts: Annotated[str | None, Enters.INDEX] = None
     """Concepts, such as `dog,cat,vehicle`, or a depth of the hierarchy: class selectivity is also computed with all
     classes below one of them as one."""
@@ -205,7 +205,7 @@ class DeriveConfig:
     """Some of `gray,shape,orientation,symmetry`: the images of each neuron are changed and run again, to measure how
     much of its activation is lost."""
     intervention_images: Annotated[PositiveInt | None, Enters.INDEX] = None
-    """Most images of a neuron that interventions change, those with the highest activations. By default all N."""
+    """Maximum number of images per neuron that interventions change, from the highest activation on. By default N."""
     cache_gb: Annotated[Amount, Enters.NONE] = 20.0
     """Disk space per machine for decoded images, in GB. Images beyond it are decoded again."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from raysel.errors import RayselError
 
 IndexPlace = Annotated[str, Parameter(name="INDEX", help="Path or URI of the index.")]
 NeuronAddress = Annotated[
@@ -27,6 +30,7 @@ Columns = Annotated[
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON on stdout; progress goes to stderr.")]
 AsCsv = Annotated[bool, Parameter(name="--csv", help="Print CSV with every column.")]
 ParquetFile = Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")]
+Where = Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")]
 PictureFile = Annotated[Path | None, Parameter(metavar="FILE.png")]
 DashboardAddress = Annotated[
     str | None,
@@ -36,3 +40,20 @@ DashboardAddress = Annotated[
         help="Address of the cluster's dashboard, such as http://127.0.0.1:8265. By default $RAY_API_SERVER_ADDRESS.",
     ),
 ]
+
+
+def check_local(out: Path | None) -> None:
+    """Fail if a folder to write to is a URI, which as a path has lost a slash."""
+    if ":/" in str(out):
+        raise RayselError(f"--out {str(out).replace(':/', '://', 1)} is a URI: give a local folder, and copy it there")
+
+
+def all_of(conditions: Sequence[str]) -> str:
+    """Conditions joined by ``and``; empty if there are none. One alone stays as it was typed, for messages about it.
+
+    Raises:
+        RayselError: one of them is empty.
+    """
+    if not all(condition.strip() for condition in conditions):
+        raise RayselError('--where is empty: write a condition such as "color_selectivity > 0.5"')
+    return conditions[0] if len(conditions) == 1 else " and ".join(f"({condition})" for condition in conditions)

@@ -25,9 +25,9 @@ GROUPS = (
 
 Runs the network once over all images, on Ray, and writes for each neuron its best images, the crops that it saw in
 them, its feature and its selectivity. The same command again computes nothing that is already there.""",
-            "derive": """Make an index again with other options, from its rankings.
+            "derive": """Rebuild an index from its rankings with other options.
 
-Computes features and indexes anew without a scan, in seconds, and gives what raysel index with these options would
+Recomputes features and selectivity without a scan, in seconds. The result is what raysel index with these options would
 give. Options that are not given stay as they were. Only the images are read again; the network is needed only for
 --interventions and if --receptive-field effective is new.""",
             "plan": """List the images of a source before a run.
@@ -42,8 +42,8 @@ fields do not depend on them.""",
             "watch": """Index the checkpoints of a training run as they appear.
 
 Each checkpoint that is new and complete gets an index of its own, one after another. Copies of the same weights are
-skipped, and one that fails is tried again later. It may be killed, repeated and run twice: each checkpoint is indexed
-once. Exit status 0 if nothing has failed, else 1.""",
+skipped, and one that fails is tried again later. A watcher can safely be killed, restarted, or run twice at once: each
+checkpoint is indexed once. Exit status 0 if nothing has failed, else 1.""",
             "verify": """Check an index, and run its network again over a sample.
 
 Compares sizes and checksums of the index's files with its manifest. Then runs the network over the first images of
@@ -55,7 +55,7 @@ problem.""",
 Runs the network with its output layer over the images in color and in gray (luma), on Ray, and gives the top-1 and
 top-5 error of both. Labels must be classes of the network: their names, WordNet ids or numbers.""",
             "config": "Print an example of a configuration file, or check one.",
-            "demo": """Make and show a first index from packages alone.
+            "demo": """Build and show a small index; needs no data of your own.
 
 EfficientNet-Lite0 over 1,512 crops of photographs, on a local Ray: about two minutes on two cores. A second call
 computes nothing.""",
@@ -72,8 +72,8 @@ both.""",
             "similar": "List the neurons of an index that are most similar to one of them.",
             "explain": """List the neurons that an image activates most.
 
-For each of them where in the image, how much of its highest activation, and what it is selective to. An image of the
-index is looked up in the rankings; for another file the network is run.""",
+For each neuron: how close it comes to its highest activation, where in the image (x0, y0, x1, y1), and what it is
+selective to. An image of the index is looked up in the rankings; for another file the network is run.""",
             "diff": """Compare two indexes, neuron by neuron.
 
 Of the same network at two checkpoints, or with other settings: what changed in every index, and how many of the
@@ -95,16 +95,16 @@ Writes index.html, which needs no other file and no connection, and each figure 
 Needs pip install 'raysel[report]'.""",
             "serve": """Explore indexes in a browser.
 
-Serves pages about the layers and neurons of one or several indexes, which only read, on this machine: network, plane,
-gallery, neurons, comparison, and a JSON API. Needs pip install 'raysel[explorer]'.""",
+Serves read-only pages on this machine about the layers and neurons of one or more indexes: network, plane, gallery,
+neurons, comparison, and a JSON API. Needs pip install 'raysel[explorer]'.""",
             "site": """Write the explorer of an index as a static site.
 
 The same pages in a folder that a bucket or any web server can serve, without a server of its own.""",
             "evolution": """Show how selectivity changes from checkpoint to checkpoint.
 
-For each layer, how many neurons are selective and how far their top images overlap with those of the checkpoint before
-and of the last. With --out also a page with figures, neuron features as they form, and the numbers of every neuron.
-Needs pip install 'raysel[report]'.""",
+For each layer, how many neurons are selective and how far their top images overlap with those of the previous
+checkpoint and of the final one. With --out also a page with figures, neuron features as they form, and the numbers of
+every neuron. Needs pip install 'raysel[report]'.""",
         },
     ),
     Commands(
@@ -115,7 +115,7 @@ Needs pip install 'raysel[report]'.""",
 
 Submits the run that a file describes, shows its progress until it ends, and submits it again if it died: the run
 resumes. Exit status is that of the job.""",
-            "status": """Show how far the run of an index is.
+            "status": """Show the progress of the run that makes an index.
 
 Reads the index's folder only, which may be in a bucket, and writes nothing: stage, coverage, rate, time left, and which
 process holds the lock.""",
@@ -130,9 +130,10 @@ BENCH = {
     "scan": """Compare a scan with what the machine allows, and with other ways to do the same.
 
 Contenders take turns over the same images, each in processes of its own, and rates are medians over the rounds. steady
-leaves out the start of a run. bound is cores / (decode + forward), forward a DataLoader with a bare forward, tuned over
-batch, threads and workers, loop one with hooks, maximum and top-k as written by hand; semanticlens and zennit-crp need
-pip install 'raysel[peers]'. exact is the share of neurons with the same 100 images as raysel's.""",
+leaves out the start of a run. bound is cores / (decode + forward). forward is a DataLoader with a bare forward pass,
+tuned over batch, threads and workers. loop is a hand-written DataLoader loop with hooks, maximum and top-k.
+semanticlens and zennit-crp need pip install 'raysel[peers]'. exact is the share of neurons with the same 100 images as
+raysel's.""",
     "decode": "Measure how fast a core decodes images, by format.",
     "derive": "Measure what a crop costs, in decodes of an image.",
     "start": "Measure the fixed cost of a run and of commands.",

@@ -66,6 +66,8 @@ def print_neurons(
     if form.parquet:
         try:
             pq.write_table(table, form.parquet)
+        except FileNotFoundError:
+            raise RayselError(f"cannot write {form.parquet}: there is no folder {form.parquet.parent}") from None
         except OSError as error:
             raise RayselError(f"cannot write {form.parquet}: {error.strerror or error}") from None
         print(f"{len(table)} neurons in {form.parquet}")

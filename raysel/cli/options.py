@@ -26,7 +26,7 @@ def json_object(_: Any, tokens: Sequence[Token]) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RayselError(f"{option} is not JSON: {error}") from None
+        raise RayselError(f'{option} is not JSON ({error}): write {{"name": value}}') from None
     if not isinstance(value, dict):
         raise RayselError(f'{option} is not a JSON object: write {{"name": value}}')
     return value

@@ -22,5 +22,7 @@ def write_picture(picture: Image.Image, out: Path) -> None:
     picture.save(data, "PNG")
     try:
         out.write_bytes(data.getvalue())
+    except FileNotFoundError:
+        raise RayselError(f"cannot write {out}: there is no folder {out.parent}") from None
     except OSError as error:
         raise RayselError(f"cannot write {out}: {error.strerror or error}") from None

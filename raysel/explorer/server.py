@@ -42,7 +42,7 @@ class Server:
         images: str | None = None,
     ) -> None:
         if token is not None and not (token.isascii() and token.isprintable() and len(token) >= 8):
-            raise RayselError("--token: give at least 8 letters, digits or signs of ASCII")
+            raise RayselError("--token is too short or not plain ASCII: give at least 8 letters, digits or signs")
         own = [socket.gethostname()] if host in _EVERYWHERE else [_in_url(host)]
         app = create_app(indexes, token=token, hosts=[*LOCAL_HOSTS, *own, *allow_hosts], images=images)
         self._socket = _listening(host, port)

@@ -46,6 +46,10 @@ _SAID = {
 }
 
 
+_QUERY = ("region", "anonymous", "connect_timeout", "read_timeout", "retry_for")
+"""Settings in a URI's query that are those of `S3Settings`."""
+
+
 @dataclass(frozen=True)
 class S3Settings:
     """How to reach a store. Without credentials, endpoint or region the usual AWS chain gives them (environment,
@@ -85,8 +89,8 @@ def parse_s3(uri: str) -> tuple[S3Settings, str]:
     values: dict[str, Any] = {"endpoint": f"{scheme}://{host}" if host else None}
     kinds = {each.name: each.type for each in fields(S3Settings)}
     for name, text in query.items():
-        if name not in ("region", "anonymous", "connect_timeout", "read_timeout", "retry_for"):
-            raise RayselError(f"unknown setting {name!r} in the query of an S3 URI")
+        if name not in _QUERY:
+            raise RayselError(f"unknown setting {name!r} in the query of an S3 URI: use {', '.join(_QUERY)}")
         try:
             values[name] = text if name == "region" else text == "true" if kinds[name] == "bool" else float(text)
         except ValueError:

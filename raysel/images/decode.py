@@ -56,7 +56,7 @@ def decode(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
 
     Pixels are those of torchvision's ``Resize`` and ``CenterCrop`` on the upright RGB PIL image, within 2 levels,
     except for a few pixels when a bicubic filter enlarges. Large JPEGs are decoded in full: libjpeg's own reduction, to
-    at least 1, 2 or 3 times the desired size, changes 1 % of the values by 27, 6 or 3 levels, and saves at most 6 %.
+    at least 1, 2 or 3 times the desired size, changes 1% of the values by 27, 6 or 3 levels, and saves at most 6%.
 
     EXIF orientation is applied. Transparency becomes white. Of 16 bits the upper 8 are kept. Of several frames or
     pages the first is used. Color profiles are not applied (as in torchvision). A crop larger than the resized image

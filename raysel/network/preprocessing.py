@@ -68,7 +68,9 @@ def with_average_image(preprocessing: Preprocessing) -> tuple[Preprocessing, NDA
     except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
         raise RayselError(f"{shown} is not an average image: save it with numpy.save as .npy") from error
     expected = (*preprocessing.input_size, 3)
-    if image.shape != expected or not np.isfinite(image).all():
+    if not np.isfinite(image).all():
+        raise RayselError(f"the average image in {shown} has values that are not finite: save it again")
+    if image.shape != expected:
         raise RayselError(f"the average image in {shown} is {list(image.shape)}, the network's input {list(expected)}")
     red, green, blue = image.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
     return replace(preprocessing, mean=(red, green, blue)), image

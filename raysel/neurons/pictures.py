@@ -104,7 +104,7 @@ def feature_picture(feature: NDArray[np.floating], count: NDArray[np.integer]) -
     if not count.all():
         alpha = np.where(count > 0, 255, 0).astype(np.uint8)
         picture = np.concatenate([picture, alpha[:, :, None]], axis=2)
-    return _encode(picture, "WEBP", lossless=True, method=0)  # other methods take three times as long for 5 % less
+    return _encode(picture, "WEBP", lossless=True, method=0)  # other methods take three times as long for 5% less
 
 
 def _encode(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:

@@ -222,14 +222,14 @@ def _published(folder: Folder, config: RunConfig, fingerprints: Fingerprints) ->
         return manifest
     if manifest is None or config.replace:
         return None
-    what = differences(manifest, config) or "the images, the weights, raysel or an own index changed since"
+    what = differences(manifest, config) or "the images, the weights, raysel or an index plugin has changed since"
     raise RayselError(f"{folder.shown} holds another index ({what}): give another --out, or --replace it")
 
 
 def _remove_left(folder: Folder, fingerprints: Fingerprints, reporter: Reporter) -> None:
     """Remove what a run left that was killed right after it had published this index.
 
-    Nothing is removed while another run is alive, and nothing that runs with other settings have begun.
+    Removes nothing while another run is alive, and never the progress of runs with other settings.
     """
     names = (fingerprints.scan, fingerprints.index)
     if folder.exists(LOCK_NAME) or any(folder.list(f"{RUNS_PREFIX}/{name}") for name in names):

@@ -13,6 +13,13 @@ from raysel.store import Index
 NEURON, NAME = "neuron", "name"
 """Columns for people that the table does not have: ``layer:channel``, and the readable name of the label."""
 
+_PRINTED = {
+    NEURON: "use layer and channel",
+    NAME: "use label, or words as in raysel find INDEX dog",
+    "match": "it needs words, as in raysel find INDEX dog",
+}
+"""Column that people see, but that may not be there -> what to do instead."""
+
 _FOR_PEOPLE = (
     *(NEURON, "match", "similarity", "relative", "image_overlap"),
     *("color_selectivity", "color_name", "class_selectivity", "class_excess"),
@@ -72,9 +79,18 @@ def column_type(name: str, schema: pa.Schema) -> pa.DataType:
         for part in column.type
     }
     types = {column.name: column.type for column in schema} | parts
+    if name in _PRINTED and name not in types:
+        raise RayselError(f"column {name!r} is printed, but not stored in the index: {_PRINTED[name]}")
     if name not in types:
         raise RayselError(f"no column {name!r} in this index; {did_you_mean(name, types)}")
     return types[name]
+
+
+def without_values(name: str, kind: pa.DataType) -> str:
+    """Why a column has no single values to sort or compare, and what to do."""
+    if pa.types.is_struct(kind):
+        return f"column {name} has parts: write one of them, such as {name}.{kind[0].name}"
+    return f"column {name} is a list: take one of numbers or text"
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -20,7 +20,7 @@ from sqlglot import ErrorLevel, exp, parse_one
 from sqlglot.errors import ParseError, SqlglotError
 
 from raysel.errors import RayselError
-from raysel.query.columns import column_type, is_number
+from raysel.query.columns import column_type, is_number, without_values
 
 MAX_LENGTH = 4_000
 """Characters of a condition. The parser and the expression are recursive."""
@@ -154,10 +154,11 @@ class _Translation:
         try:
             kind = column_type(name, self.schema)
         except RayselError as error:
-            raise RayselError(f"{error}; write text in single quotes: '{name}'") if as_text else error from None
+            hint = f"no column {name!r} in this index; if it is text, write it in single quotes: '{name}'"
+            raise RayselError(hint) if as_text else error from None
         values = _Values(name, kind, pc.field(*path) if len(path) > 1 else pc.field(name))
         if values.family is None and not any_type:
-            raise RayselError(f"column {name} holds {kind}: a condition can only ask whether it is null")
+            raise RayselError(without_values(name, kind))
         self.columns.setdefault(name, kind)
         return values
 
@@ -205,7 +206,13 @@ class _Values:
         value = _value(node)
         family = "true and false" if isinstance(value, bool) else "text" if isinstance(value, str) else "numbers"
         if family != self.family:
-            raise RayselError(f"column {self.name} holds {self.family}: it cannot be compared with {node.sql()}")
+            remedies = {
+                "numbers": "write numbers without quotes",
+                "text": "write text in single quotes",
+                "true and false": f"write {self.name} or not {self.name}",
+            }
+            fault = f"column {self.name} holds {self.family}: it cannot be compared with {node.sql()}"
+            raise RayselError(f"{fault}; {remedies[str(self.family)]}")
         return value
 
 

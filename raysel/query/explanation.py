@@ -67,7 +67,7 @@ def explain(
         image: id or key of an image of the index, else the path or URI of an image file. Text is a key if there is
             such a key, else an id if it is a number.
         layer: glob over layer names: only neurons of these layers.
-        limit: most neurons, at least 1.
+        limit: maximum number of neurons, at least 1.
         images: where the images of the index are now, if they were moved.
         weights: where the weights are now, if they were moved.
 
@@ -88,7 +88,8 @@ def explain(
     try:
         content = read_bytes(name, "image file")
     except RayselError as error:
-        raise RayselError(f"{redact_uri(name)!r} is not an id or key of this index: {error}") from None
+        ids = f"an id (0 to {index.manifest.counts.images - 1})"
+        raise RayselError(f"{redact_uri(name)!r} is not {ids} or key of this index: {error}") from None
     pixels = _decoded(content, redact_uri(name), index)
     rows, seen = _run(index, pixels, weights)
     return _explanation(index, rows, seen, layers, limit, redact_uri(name), lambda: pixels)

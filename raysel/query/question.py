@@ -31,7 +31,7 @@ class Question:
     direction: Direction | None = None
     """By default numbers descend and text ascends. Null is last, ties are in the network's order."""
     limit: int | None = None
-    """Most neurons, at least 1."""
+    """Maximum number of neurons, at least 1."""
     offset: int = 0
     """Neurons to skip before them."""
 

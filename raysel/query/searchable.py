@@ -69,7 +69,7 @@ class SearchableIndex(Index):
             where: condition on the columns: ``color_selectivity_change > 0.2 or image_overlap < 0.1``.
             sort: column to sort by.
             direction: by default numbers descend and text ascends.
-            limit: most neurons, at least 1.
+            limit: maximum number of neurons, at least 1.
         """
         table = diff(self, other)
         chosen = in_layers(table, layers_matching(self.layers, layer or "*"))

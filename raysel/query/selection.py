@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysel.errors import RayselError, did_you_mean
-from raysel.query.columns import column_values, is_number
+from raysel.query.columns import column_values, is_number, without_values
 from raysel.query.question import Direction
 
 
@@ -81,5 +81,5 @@ def _sortable(table: pa.Table, column: str) -> pa.ChunkedArray:
     if pa.types.is_boolean(values.type):
         return values.cast(pa.int8())
     if not (is_number(values.type) or pa.types.is_string(values.type)):
-        raise RayselError(f"column {column} holds {values.type}: it has no order to sort by")
+        raise RayselError(without_values(column, values.type))
     return values

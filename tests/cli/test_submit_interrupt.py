@@ -34,5 +34,5 @@ def test_ctrl_c_leaves_the_job_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "run.toml").write_text("\n".join(lines))
     ended = raysel_here(tmp_path, "submit", "--config", "run.toml", "--address", "http://127.0.0.1:1")
     assert (ended.status, ended.out) == (130, "")
-    assert "the job goes on; its progress: raysel status s3://bucket/index\n" in ended.err
+    assert "the job keeps running; follow it with raysel status s3://bucket/index\n" in ended.err
     assert "secret1234" not in ended.err

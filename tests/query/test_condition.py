@@ -212,7 +212,7 @@ def test_the_columns_of_a_condition_are_known_in_order() -> None:
         ("singel > 0.5", "no column 'singel' in this index; did you mean single?"),
         ("shares.rde > 0.5", "no column 'shares.rde' in this index; did you mean shares.red"),
         ("a.b.c = 1", "no column 'a.b.c' in this index"),
-        ("text = n01", "no column 'n01' in this index; the known names are"),
+        ("text = n01", "no column 'n01' in this index; if it is text, write it in single quotes"),
         ('text = "n01"', "no column 'n01' in this index"),
         ("lower(text) = 'n01'", "in the condition, LOWER(text) is not supported: use =, <>"),
         ("single + 1 > 2", "in the condition, single + 1 is not supported"),
@@ -237,10 +237,10 @@ def test_the_columns_of_a_condition_are_known_in_order() -> None:
         ("single = 'n01'", "column single holds numbers: it cannot be compared with 'n01'"),
         ("text = 3", "column text holds text: it cannot be compared with 3"),
         ("single = true", "column single holds numbers: it cannot be compared with TRUE"),
-        ("flag > 0", "column flag holds true and false: it cannot be compared with 0"),
+        ("flag > 0", "column flag holds true and false: it cannot be compared with 0; write flag or not flag"),
         ("single = text", "in the condition, single = text compares numbers with text"),
-        ("listed = 3", "column listed holds list<"),
-        ("shares > 3", "column shares holds struct"),
+        ("listed = 3", "column listed is a list: take one of numbers or text"),
+        ("shares > 3", "column shares has parts: write one of them, such as shares.red"),
         ("whole like '3%'", "in the condition, whole LIKE '3%' has no text: write label like 'n01%'"),
         ("text like single", "in the condition, text LIKE single has no text"),
         ("single >", "cannot read the condition 'single >' at '>' (character 8)"),
@@ -263,7 +263,7 @@ def test_other_text_is_one_line(text: str, line: str) -> None:
 
 
 def test_text_without_quotes_is_explained() -> None:
-    with pytest.raises(RayselError, match=r"write text in single quotes: 'n01'$"):
+    with pytest.raises(RayselError, match=r"write it in single quotes: 'n01'$"):
         parse_condition("text = n01", TABLE.schema)
 
 

@@ -84,8 +84,8 @@ def test_of_neurons_at_their_maximum_the_rarest_is_first(made: Synthetic) -> Non
 @pytest.mark.parametrize(
     ("question", "line"),
     [
-        (("nowhere.jpg",), "'nowhere.jpg' is not an id or key of this index: no image file at nowhere.jpg"),
-        (("60",), "'60' is not an id or key of this index"),
+        (("nowhere.jpg",), "'nowhere.jpg' is not an id (0 to 59) or key of this index: no image file at nowhere.jpg"),
+        (("60",), "'60' is not an id (0 to 59) or key of this index"),
         ((3, "conv*"), "no layer 'conv*' in this index"),
         ((3, None, 0), "a limit of 0 shows nothing"),
     ],

@@ -61,9 +61,10 @@ def watch(
         list_command: Shell command that prints the checkpoints in place of --checkpoints, a line with URI and step for
             each: for registries.
         config: TOML file of the run, as for raysel index; its out and weights are not used.
-        indexes: Path or URI of the folder of the indexes. What became of each checkpoint is in .watch there.
-        once: Look once and end, as for cron.
-        every: Time between two looks.
+        indexes: Path or URI of the folder of the indexes. Its .watch folder records the outcome for each
+            checkpoint.
+        once: Check once and exit, for cron.
+        every: Time between checks.
         settle: A checkpoint counts as complete if it does not change for this long.
         keep: Keep only the indexes of this many newest steps. By default all.
         together: Scan up to this many waiting checkpoints in one pass over the images. Each index is the same as alone.

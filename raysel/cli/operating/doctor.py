@@ -22,7 +22,8 @@ def doctor(
     Args:
         address: Cluster to check: its dashboard (http://HEAD:8265), host:port, or auto. By default $RAY_ADDRESS, else
             this machine alone.
-        out: Folder or bucket for indexes, where each machine tries put, get and conditional put. It leaves nothing.
+        out: Folder or bucket for indexes, where each machine tries put, get and conditional put. It leaves nothing
+            behind.
     """
     from raysel.pipeline.operations.doctor import examine
 

@@ -49,7 +49,7 @@ def submit(
         try:
             ended = follow(server, job, retries, _show, _say)
         except KeyboardInterrupt:
-            _say(f"the job goes on; its progress: raysel status {redact_uri(run.out)}")
+            _say(f"the job keeps running; follow it with raysel status {redact_uri(run.out)}")
             raise
     if as_json:
         facts = {"job": ended.job, "status": ended.status, "exit_status": ended.exit_status}

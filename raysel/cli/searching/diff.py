@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, LayerGlob, ParquetFile
+from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, LayerGlob, ParquetFile, Where, all_of
 from raysel.query.question import Direction
 
 
@@ -16,7 +16,7 @@ def diff(
     /,
     *,
     layer: LayerGlob = None,
-    where: Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")] = (),
+    where: Where = (),
     sort: Annotated[str, Parameter(metavar="COLUMN")] = "image_overlap",
     direction: Direction | None = None,
     limit: AnyLimit = None,
@@ -38,9 +38,8 @@ def diff(
     from raysel.query import open_searchable
 
     form = Form.of(as_json, as_csv, parquet)
-    condition = " and ".join(f"({each})" for each in where)
     if direction is None and sort == "image_overlap":
         direction = "ascending"
     opened, other = open_searchable(a), open_searchable(b)
-    found = opened.diff(other, layer=layer, where=condition, sort=sort, direction=direction, limit=limit)
+    found = opened.diff(other, layer=layer, where=all_of(where), sort=sort, direction=direction, limit=limit)
     print_neurons(found, form, columns, limit=limit, none="no neuron meets all conditions")

@@ -23,7 +23,7 @@ def export(
 
     Args:
         atlas: Parquet file to write.
-        by: What makes neurons neighbors, as of raysel similar: their best images, their classes or their features.
+        by: What makes neurons neighbors, as in raysel similar: their best images, their classes or their features.
     """
     from raysel.cli.output import print_json
     from raysel.pipeline.progress import Reporter

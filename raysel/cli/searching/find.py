@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, IndexPlace, LayerGlob, ParquetFile
+from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, IndexPlace, LayerGlob, ParquetFile, Where, all_of
 from raysel.errors import RayselError
 from raysel.query.question import Direction
 
@@ -25,7 +25,7 @@ def find(
     layer: LayerGlob = None,
     color: RangeText = None,
     class_: RangeText = None,
-    where: Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")] = (),
+    where: Where = (),
     sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
     direction: Direction | None = None,
     limit: AnyLimit = None,
@@ -42,7 +42,7 @@ def find(
         color: Range of color selectivity, such as 0.5.. or 0.2..0.4
         class_: Range of class selectivity.
         where: Condition on any columns, as in SQL, such as "sharpness > 0.5 and color_names.red >= 0.8" or "label in
-            ('n01440764', 'n01443537') or concept like '%dog'". Of several, all must be met.
+            ('n01440764', 'n01443537') or concept like '%dog'". Repeat the option to require several.
         sort: Column to sort by. By default how well the words match, else the first index in the conditions, else
             color selectivity.
         direction: By default highest numbers first, and text from A to Z.
@@ -54,11 +54,11 @@ def find(
     conditions = [
         *parse_range(color, "--color", "color_selectivity"),
         *parse_range(class_, "--class", "class_selectivity"),
-        *(f"({condition})" for condition in where),
+        *where,
     ]
     opened = open_searchable(index)
     found = opened.find(
-        " ".join(words), layer=layer, where=" and ".join(conditions), sort=sort, direction=direction, limit=limit
+        " ".join(words), layer=layer, where=all_of(conditions), sort=sort, direction=direction, limit=limit
     )
     if found.understood:
         print(found.understood, file=sys.stderr)

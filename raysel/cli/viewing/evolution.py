@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsJson
+from raysel.cli.arguments import AsJson, check_local
 from raysel.cli.output import print_json, print_table
 from raysel.errors import RayselError
 from raysel.store import neuron_address
@@ -39,8 +39,7 @@ def evolution(
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
         raise RayselError(f"an evolution needs the package {error.name}: pip install 'raysel[report]'") from None
-    if ":/" in str(out):
-        raise RayselError(f"--out {out} is a URI: give a local folder")
+    check_local(out)
     if neuron and out is None:
         raise RayselError("--neuron chooses what the page shows: give --out as well")
     series = open_series(indexes)

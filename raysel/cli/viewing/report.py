@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsJson, IndexPlace
+from raysel.cli.arguments import AsJson, IndexPlace, check_local
 from raysel.cli.output import print_json
 from raysel.errors import RayselError
 from raysel.store import open_index
@@ -33,8 +33,7 @@ def report(
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
         raise RayselError(f"a report needs the package {error.name}: pip install 'raysel[report]'") from None
-    if ":/" in str(out):
-        raise RayselError(f"--out {out} is a URI: give a local folder")
+    check_local(out)
     files = write_report(open_index(index), out)
     if as_json:
         print_json({"out": str(out), "files": files})

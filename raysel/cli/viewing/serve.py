@@ -27,10 +27,10 @@ def serve(
     """Serve indexes until Ctrl-C.
 
     Args:
-        host: Address to listen on. Others than 127.0.0.1 are open to the network.
-        port: Port to listen on; 0 is any that is free.
+        host: Address to listen on. Any other than 127.0.0.1 is open to the network.
+        port: Port to listen on; 0 picks a free port.
         open_: Open the explorer in a browser.
-        token: What visitors must know. It may also be in $RAYSEL_TOKEN.
+        token: What visitors must know, at least 8 characters. It may also be in $RAYSEL_TOKEN.
         allow_host: Name by which visitors reach this machine, if it is not the host. Repeat the option to give several.
         images: Where the images are now, if they were moved.
     """
@@ -49,9 +49,8 @@ def serve(
         print(f"{server.url}  (Ctrl-C ends)")
     sys.stdout.flush()
     if server.open_to_all:
-        print(
-            f"raysel: everyone who reaches {host} can read these indexes; --token SECRET asks for one", file=sys.stderr
-        )
+        warning = f"anyone who can reach {host} can read these indexes: give --token SECRET to require a token"
+        print(f"raysel: {warning}", file=sys.stderr)
     if open_:
         server.open_browser()
     server.run()

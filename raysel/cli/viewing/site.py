@@ -7,9 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsJson, IndexPlace
+from raysel.cli.arguments import AsJson, IndexPlace, check_local
 from raysel.cli.output import print_json
-from raysel.errors import RayselError
 from raysel.store import open_index
 
 
@@ -30,8 +29,7 @@ def site(
     from raysel.explorer.site import write_site
     from raysel.pipeline.progress import Reporter
 
-    if ":/" in str(out):
-        raise RayselError(f"--out {out} is a URI: give a local folder, and copy it to the bucket")
+    check_local(out)
     opened = open_index(index)
     with Reporter().stage("site", "neurons", opened.manifest.counts.neurons) as stage:
         files = write_site(opened, out, name, stage.advance)

@@ -26,7 +26,8 @@ def match_labels(keys: pa.Array, labels: pa.Table) -> pa.Array:
     if row.null_count == len(row):
         example = f"keys like {theirs[0].as_py()!r}" if len(theirs) else "no keys"
         raise RayselError(
-            f"no image is in the label table: images have keys like {keys[0].as_py()!r}, the table has {example}"
+            f"no image is in the label table: images have keys like {keys[0].as_py()!r}, the table has {example}; "
+            "name another key column with --label-key"
         )
     return values.take(row)
 

@@ -68,7 +68,7 @@ class FolderSource:
         with as_raysel_error(f"cannot read {folder}"):
             kind = filesystem.get_file_info(folder).type
         if kind != fs.FileType.Directory:
-            raise RayselError(f"folder {shard_name or '.'} of {redact_uri(self.uri)} is gone: plan again")
+            raise RayselError(f"folder {shard_name or '.'} of {redact_uri(self.uri)} is gone: run again")
         found = list_folder(filesystem, folder, recursive=bool(shard_name))
         files = [(_key(root, info.path), info) for info in found.entries if info.type != fs.FileType.Directory]
         images: Images = []

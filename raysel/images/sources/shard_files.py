@@ -32,15 +32,13 @@ def file_shard(root: str, shard_name: str) -> Shard:
         try:
             return Shard(shard_name, *stat(filesystem, path))
         except FileNotFoundError:
-            raise RayselError(f"shard {shard_name} of {redact_uri(root)} is gone: plan again") from None
+            raise RayselError(f"shard {shard_name} of {redact_uri(root)} is gone: run again") from None
 
 
 def require_unchanged(root: str, shard_name: str, etag: str | None) -> None:
     """Raises RayselError if a shard's file no longer has this etag; None: not compared."""
     if etag is not None and file_shard(root, shard_name).etag != etag:
-        raise RayselError(
-            f"the source changed while it was read: shard {shard_name} was written again; run again to plan anew"
-        )
+        raise RayselError(f"the source changed while it was read: shard {shard_name} was written again; run again")
 
 
 def select_shards(names: list[str], pattern: str | None) -> list[str]:

@@ -93,7 +93,7 @@ def _versions(facts: MachineFacts, reference: MachineFacts) -> tuple[bool, str]:
 def _gpus(node: Node, facts: MachineFacts) -> tuple[bool, str]:
     found = len(facts.gpus)
     if facts.gpu_fault:
-        return False, f"torch cannot be asked ({facts.gpu_fault}): reinstall torch"
+        return False, f"cannot query torch for GPUs ({facts.gpu_fault}): reinstall torch"
     if found < max(node.gpus, facts.gpu_files):
         expected = f"Ray counts {node.gpus}" if node.gpus > found else f"the driver has {facts.gpu_files}"
         return False, f"torch finds {found}, {expected}: install torch with CUDA and a driver that fits it"
@@ -131,10 +131,10 @@ def _disk(disk: Disk) -> tuple[bool, str]:
 
 def _path(facts: MachineFacts) -> tuple[bool, str]:
     if not facts.path_prefix:
-        return False, f"no python there, and jobs call it: start Ray with {facts.prefix}/bin first in PATH"
+        return False, f"no python on PATH, and jobs need one: start Ray with {facts.prefix}/bin first in PATH"
     if os.path.realpath(facts.path_prefix) != os.path.realpath(facts.prefix):
         return False, (
-            f"python is that of {facts.path_prefix}, Ray's is that of {facts.prefix}: start Ray with "
+            f"PATH finds the python of {facts.path_prefix}, but Ray runs that of {facts.prefix}: start Ray with "
             f"{facts.prefix}/bin first in PATH"
         )
     return True, f"python is that of {facts.prefix}"

@@ -30,7 +30,7 @@ class UnreachableError(RayselError):
 
 
 class JobLostError(RayselError):
-    """The cluster does not know the job: its head was started anew."""
+    """The cluster does not know the job: its head was restarted."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def machine_facts(session: str, out: str | None, shared: str | None) -> MachineF
 
     Args:
         session: folder on the disk to look at.
-        out: path or URI of a folder to write to and read from; nothing is left there. By default none is tried.
+        out: path or URI of a folder to write to and read from; nothing is left there. None skips the storage checks.
         shared: name of a file in `out` that another machine has written.
     """
     gpus, fault = _gpus()

@@ -43,18 +43,20 @@ class ScanLayout:
         if config.gpus:
             if config.gpus > cluster.gpus:
                 raise RayselError(
-                    f"--gpus {config.gpus}, but the cluster has {cluster.gpus}: ask for at most that many"
+                    f"--gpus {config.gpus}, but the cluster has {cluster.gpus} GPUs: wait until all machines have "
+                    "joined, or ask for at most that many"
                 )
             device = "cuda" if config.device == "auto" else config.device
             return cls(config.gpus, forward_batch(config), gpu=True, device=device)
         if config.device == "cuda":
             raise RayselError("--device cuda without --gpus: give the number of actors that each get a GPU")
         if cluster.cpus < 1:
-            raise RayselError("the cluster has no CPU to scan on")
+            raise RayselError("the cluster has no CPU to scan on: add a machine with CPUs, or give --gpus")
         workers = config.workers or min(cluster.cpus, max(calls, 1))
         if workers > cluster.cpus:
             raise RayselError(
-                f"--workers {workers}, but the cluster has {cluster.cpus} CPUs: ask for at most that many"
+                f"--workers {workers}, but the cluster has {cluster.cpus} CPUs: wait until all machines have joined, "
+                "or ask for at most that many"
             )
         return cls(workers, forward_batch(config), gpu=False, device="cpu")
 

@@ -40,7 +40,8 @@ class Meaning:
     def __str__(self) -> str:
         if self.kind == "layer" and len(self.members) > 1:
             return f"layers {self.name} ({len(self.members)} layers)"
-        many = f" ({len(self.members)} classes)" if self.kind in ("concept", "classes") else ""
+        count = len(self.members)
+        many = f" ({count} class{'es' * (count != 1)})" if self.kind in ("concept", "classes") else ""
         return f"{self.kind} {self.name}{many}"
 
 
