@@ -24,7 +24,9 @@ class _TerminatedError(BaseException):
 
 
 def _default_shown(value: object) -> str | None:
-    return None if value in (None, False, ()) else str(value)
+    if value in (None, False, ()):
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 app = App(

@@ -14,7 +14,7 @@ class ObjectReader(io.RawIOBase):
 
     Args:
         read_range: returns the bytes at (start, length).
-        size: of the object, in bytes.
+        size: the object's size in bytes.
         first: its first bytes, if they are here already: then what follows is read in blocks of `BLOCK_BYTES`, for
             reading from the front. Without them every read is a request of its own.
     """

@@ -64,7 +64,7 @@ def decode(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
 
     Args:
         data: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file; its content shows which.
-        preprocessing: of the network; `resize`, `crop` and `interpolation` are used.
+        preprocessing: the network's; `resize`, `crop` and `interpolation` are used.
 
     Returns:
         uint8 [H, W, 3], RGB, (H, W) = `Preprocessing.input_size`; read-only.

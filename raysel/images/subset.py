@@ -22,7 +22,7 @@ def subset(images: ImagesList, limit: int | None = None, sample: float | None = 
     list's digest depends on the keys in it; its shards do not change. Faults are chosen like images.
 
     Args:
-        images: of the whole source.
+        images: the list of the whole source.
         limit: largest number of images; None: no limit.
         sample: approximate share of the images, in (0, 1]; None: all. Applied before `limit`.
 

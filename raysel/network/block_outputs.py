@@ -64,8 +64,8 @@ def find_blocks(
     ``.sum``, numbered from the second on: ``stage2.0.sum#2``.
 
     Args:
-        graph: of the network.
-        calls: of its modules.
+        graph: the network's operations.
+        calls: the calls of its modules.
         channels_dim: the dimension of the channels in a node's tensor; None if it is neither a map nor a vector.
         taken: names that blocks must not have.
     """

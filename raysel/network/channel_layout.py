@@ -14,7 +14,7 @@ def channels_dim(shape: Shape, space: Space | None, batch: int, input_size: tupl
     """The dimension of the channels.
 
     Args:
-        shape: of a tensor.
+        shape: the shape of a tensor.
         space: the dimensions of rows and columns; None: not known, and inferred from the shape of the images.
         batch: images in the batch.
         input_size: (height, width) of the images.

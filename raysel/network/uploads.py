@@ -22,7 +22,7 @@ def device_batches(pixels: NDArray[np.uint8], batch: int, device: torch.device) 
     Args:
         pixels: uint8 [images, H, W, 3].
         batch: images in a batch.
-        device: of the network.
+        device: the network's device.
     """
     rows = [slice(start, min(start + batch, len(pixels))) for start in range(0, len(pixels), batch)]
     if device.type == "cuda":

@@ -37,9 +37,9 @@ def images_list(
     """The images list of a source, and whether the source had to be walked for it.
 
     Args:
-        source: of the images.
+        source: where the images come from.
         shards: glob over the names of shards, None for all.
-        folder: of the index; a list that `save_plan` wrote there is used if the source is unchanged since.
+        folder: the index's folder; a list that `save_plan` wrote there is used if the source has not changed since.
         cluster: connects to Ray; called only if many shards, or shards elsewhere, have to be walked.
         reporter: shows the stage.
 

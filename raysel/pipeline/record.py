@@ -97,7 +97,7 @@ def indexed_network(manifest: Manifest, weights: str | None = None) -> tuple[Net
     """Load the network of an index.
 
     Args:
-        manifest: of the index.
+        manifest: the manifest of the index.
         weights: where the weights are now, if they were moved.
 
     Returns:

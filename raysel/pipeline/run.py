@@ -27,9 +27,10 @@ def index(config: RunConfig, reporter: Reporter, connection: Connection | None =
     """Index a network over a source of images. An index that is published already is not computed again.
 
     Args:
-        config: of the run.
+        config: the run's configuration.
         reporter: shows the stages.
-        connection: to Ray, which may have begun already. By default the run makes one when there is work for it.
+        connection: a connection to Ray, possibly already being opened. By default the run opens one when there is
+            work for it.
 
     Raises:
         RayselError: a fault that the user can correct.

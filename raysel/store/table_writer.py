@@ -37,8 +37,8 @@ _RANKINGS: dict[str, Any] = {
         "w": "BYTE_STREAM_SPLIT",
     },
 }
-"""How rankings are stored. Numbers with few values in a row group are numbers into a list of them; of a ranking's
-activations, which fall slowly, the first bytes are stored together, and then the second ones, and so on."""
+"""How rankings are stored. Columns with few distinct values in a row group are dictionary-encoded. Activations and w,
+which fall slowly, are split into byte streams, which compress well."""
 _PICTURES_LEVEL = {"compression_level": 9}
 """How features and sheets are compressed: the counts of features take a fifth of what they do at the usual level."""
 
@@ -165,7 +165,7 @@ def _write_parquet(
 ) -> None:
     """Write one Parquet file, zstd: a row group per table of `groups`, or per `group_rows` rows.
 
-    `stored`: options of `ParquetWriter`. By default repeated text alone is stored as numbers into a list.
+    `stored`: options of `ParquetWriter`. By default, only dictionary columns are dictionary-encoded.
     """
     plain = [field.name for field in schema if field.name not in _PICTURES]
     texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]

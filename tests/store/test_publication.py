@@ -269,3 +269,8 @@ def test_strays_beside_the_tables_are_removed(made: Synthetic, tmp_path: Path) -
     assert gone == [f"{made.manifest.data}/.unfinished-1", f"{made.manifest.data}/features/of-another-run.parquet"]
     assert not draft.exists()
     assert check_files(made.folder, made.manifest) == []
+
+
+def test_what_was_never_listed_is_no_unusable_image() -> None:
+    counts = Counts(neurons=1, dead=0, images=10, quarantined=3, unlisted=2, skipped=0, classes=0)
+    assert counts.usable == 9

@@ -93,7 +93,7 @@ def print_outcome(outcome: Outcome, as_json: bool, seconds_now: dict[str, float]
     """Print the totals of a run: one line, or one JSON object.
 
     Args:
-        outcome: of the run.
+        outcome: the run's outcome.
         as_json: print the object instead of the line.
         seconds_now: stage -> duration in this very run. A manifest cannot contain the time of its own publication, so
             these replace the stages of the manifest, unless nothing was computed.

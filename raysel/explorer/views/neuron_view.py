@@ -11,6 +11,7 @@ import numpy as np
 from raysel.explorer.charts.color_cloud import ColorCloud, color_cloud
 from raysel.explorer.charts.curves import ActivationCurve, Turns, activation_curve, turns
 from raysel.explorer.picture_cache import Pictures, Sheet
+from raysel.query.concepts_above import concepts_above
 from raysel.selectivity.color_naming import NAMES
 from raysel.store import ClassShare, Index, Neuron
 
@@ -133,19 +134,11 @@ def concepts(index: Index, neuron: Neuron) -> list[Concept]:
 
     Concepts above every class of the index are left out.
     """
-    above = {
-        label: hypernyms
-        for label, hypernyms in zip(
-            index.classes["label"].to_pylist(), index.classes["hypernyms"].to_pylist(), strict=True
-        )
-        if hypernyms
-    }
-    everywhere = set.intersection(*(set(each) for each in above.values())) if above else set()
+    above = concepts_above(index)
     shares: dict[str, float] = defaultdict(float)
     for each in neuron.classes:
         for concept in above.get(each.label, ()):
-            if concept not in everywhere:
-                shares[concept] += each.share
+            shares[concept] += each.share
     largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_MOST_CONCEPTS]
     named = {index.concept_name(concept): min(share, 1.0) for concept, share in reversed(largest)}
     return [Concept(name, share, max(1, round(_SIZES * share))) for name, share in sorted(named.items())]

@@ -30,7 +30,7 @@ def read_labels(path: str, key_column: str | None, label_column: str, label_map:
     wnids, so class numbers need a `label_map`.
 
     Args:
-        path: of the table or list.
+        path: path or URI of the table or list.
         key_column: column with the images' keys; None: see `KEY_COLUMNS`.
         label_column: column with the labels; numbers are read as text. Empty labels are null.
         label_map: file that says which label to use for which; see `read_label_map`. None: labels are used as they are.

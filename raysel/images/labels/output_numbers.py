@@ -22,7 +22,7 @@ def output_numbers(labels: pa.Table, outputs: int, names: Sequence[str] = ()) ->
     Args:
         labels: what the labels mean, schema `CLASS_FACTS`.
         outputs: how many there are.
-        names: of the outputs, in their order; may be empty.
+        names: names of the outputs, in their order; may be empty.
     """
     rows = labels.to_pylist()
     if names and not _are_imagenet(names):

@@ -41,8 +41,8 @@ def open_source(uri: str, kind: str = "auto", uri_column: str | None = None, lab
         uri: local path or ``s3://bucket/prefix``; ``*``, ``[...]`` and, in paths, ``?`` make it a glob of shards.
         kind: ``folder``, ``tar``, ``parquet``, ``table`` (CSV or Parquet with a row per image file), or ``auto``:
             whichever is found first, level by level, tars before images before Parquet files that hold images.
-        uri_column: of a table; see `open_table`.
-        label_column: of a table; see `open_table`.
+        uri_column: column of a table; see `open_table`.
+        label_column: column of a table; see `open_table`.
 
     Raises:
         RayselError: nothing is there, or nothing that is an image or a shard (the message says what was found); a

@@ -85,7 +85,7 @@ def open_table(uri: str, uri_column: str | None, label_column: str | None) -> Ur
     """The source for a table of URIs.
 
     Args:
-        uri: of the table, CSV (``.csv``, ``.tsv``) or Parquet.
+        uri: path or URI of the table, CSV (``.csv``, ``.tsv``) or Parquet.
         uri_column: None: see `URI_COLUMNS`.
         label_column: None or ``label``: the column of this name if there is one, or else there are no labels.
 

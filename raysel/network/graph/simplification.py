@@ -31,7 +31,7 @@ def simplify(module: nn.Module, graph: fx.Graph, operations: Operations) -> None
 
     Args:
         module: owns the weights; folded convolutions are added to it.
-        graph: of a network in eval mode; it is changed.
+        graph: the graph of a network in eval mode; it is changed.
         operations: describes the nodes; a node that is not in it stays as it is.
     """
     fresh: set[fx.Node] = set()  # nodes with a tensor that shares its memory with no other

@@ -29,8 +29,8 @@ class AxisExtent:
     Attributes:
         pixels: length of the input's axis.
         seen: int64 [length, 2], the first and the last pixel that each position sees; first > last if it sees none.
-        first: of the window of position 0.
-        last: of the window of position 0.
+        first: first pixel of the window of position 0.
+        last: last pixel of the window of position 0.
         stride: pixels between two windows; 0 if all positions see the same.
         exact: False if positions may see less than `seen`.
         even: False if positions see different parts of their windows even away from borders.

@@ -31,8 +31,8 @@ def effective_receptive_fields(
     Args:
         network: on any device.
         pixels: uint8 [n, H, W, 3], the images to average over; by default 64 images of seeded noise.
-        share: of the sum of the squared gradient, 0 to 1.
-        seed: of the noise and the signs.
+        share: share of the sum of the squared gradient, 0 to 1.
+        seed: seed of the noise and the signs.
 
     Returns:
         One field per tap, not exact; none is larger than the theoretical one.

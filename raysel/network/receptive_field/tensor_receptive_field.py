@@ -44,7 +44,7 @@ class TensorReceptiveField:
         """True if all values at one position of a map, in whatever channel, see the same.
 
         Args:
-            shape: of the tensor: a map with channels first or last, or a vector per image.
+            shape: the tensor's shape: a map with channels first or last, or a vector per image.
         """
         row = len(shape) - (2 if self.dims[1] == len(shape) - 1 else 3)
         places = (row, row + 1) if len(shape) == 4 else (None, None)

@@ -78,7 +78,7 @@ class JobServer:
 
         Args:
             name: its submission id, which no other job of the cluster has.
-            command: for the shell of the head.
+            command: a command line for the shell of the head.
             working_dir: folder that is copied to all machines; the command runs in the copy.
 
         Raises:

@@ -23,7 +23,7 @@ def check_for_cluster(config: RunConfig, working_dir: Path | None = None) -> Non
     """Fail if a run cannot be a job.
 
     Args:
-        config: of the run.
+        config: the run's configuration.
         working_dir: see `index_job`.
 
     Raises:

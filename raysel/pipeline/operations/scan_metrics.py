@@ -32,7 +32,7 @@ class ScanMetrics:
         """Declare the metrics.
 
         Args:
-            fingerprint: of the scan; the tag ``scan``.
+            fingerprint: the scan's fingerprint; the tag ``scan``.
             lengths: [images], bytes of each image.
         """
         tag = {"scan": fingerprint}

@@ -27,7 +27,7 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
 
     Args:
         run: the run.
-        layout: of its actors.
+        layout: how many actors run, and on what.
         state: with as many neurons as all networks together.
         snapshots: where the state is saved.
         beside: runs that differ in the weights of their networks only, and are scanned in the same pass. Their neurons

@@ -11,6 +11,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from PIL import Image
 
+from raysel.query.concepts_above import concepts_above
 from raysel.query.measures import CHANCE, CLASS, EXCESS, has, values
 from raysel.report.drawing.board import Board, crop_grid, feature_tile
 from raysel.report.drawing.style import ORANGE, RULE, SOFT_INK, short
@@ -37,14 +38,13 @@ def collect(index: Index) -> ClassNeurons:
     there are enough; of class selectivity where chance is unknown."""
     require(index, CLASS)
     measure = EXCESS if has(index, EXCESS) else CLASS
-    everywhere = _everywhere(index)
     rows, pictures = [], {}
     for row in _chosen(index, measure):
         neuron = index.neuron(*neuron_of(index, row))
         pictures[neuron.address] = feature_tile(neuron), crop_grid(neuron, 5, 5)
         shown = {name: neuron.row.get(name) for name in ("layer", "channel", "n", CLASS, CHANCE, EXCESS)}
         shown["receptive_field"] = size_of(index, row)
-        shares = {"class": _class_shares(neuron), "concept": _concept_shares(index, neuron, everywhere)}
+        shares = {"class": _class_shares(neuron), "concept": _concept_shares(index, neuron)}
         rows += [{**shown, "kind": kind, "tag": tag, "share": share}
                  for kind, of_kind in shares.items() for tag, share in of_kind.items()]  # fmt: skip
     above = " above chance" if measure == EXCESS else ""
@@ -77,12 +77,6 @@ def _chosen(index: Index, measure: str) -> list[int]:
     return sorted(chosen, key=lambda row: -measured[row])
 
 
-def _everywhere(index: Index) -> set[str]:
-    """Concepts above every class of the data set: they tell nothing apart."""
-    above = [set(each) for each in index.classes["hypernyms"].to_pylist() if each is not None]
-    return set.intersection(*above) if above else set()
-
-
 def _class_shares(neuron: Neuron) -> dict[str, float]:
     """Name -> share of the neuron's classes; two classes of one name, as ImageNet's cranes, are one tag."""
     shares: dict[str, float] = defaultdict(float)
@@ -91,20 +85,19 @@ def _class_shares(neuron: Neuron) -> dict[str, float]:
     return dict(shares)
 
 
-def _concept_shares(index: Index, neuron: Neuron, left_out: set[str]) -> dict[str, float]:
+def _concept_shares(index: Index, neuron: Neuron) -> dict[str, float]:
     """Name -> share of the neuron's classes and of the concepts above them; empty if its classes have none.
 
     A class above other classes, such as dog beside beagle, has its own share and theirs.
     """
-    above = dict(zip(index.classes["label"].to_pylist(), index.classes["hypernyms"].to_pylist(), strict=True))
+    above = concepts_above(index)
     shares: dict[str, float] = defaultdict(float)
-    concepts = {each.label: set(above.get(each.label) or ()) - left_out for each in neuron.classes}
-    if not any(concepts.values()):
+    if not any(above.get(each.label) for each in neuron.classes):
         return {}
     for each in neuron.classes:
-        own = [] if above.get(each.label) is None else [each.name]
-        for name in own + [index.concept_name(concept) for concept in concepts[each.label]]:
-            shares[name] += each.share
+        if each.label in above:
+            for name in [each.name, *map(index.concept_name, above[each.label])]:
+                shares[name] += each.share
     return dict(shares)
 
 
