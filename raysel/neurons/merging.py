@@ -49,7 +49,8 @@ def merge(*parts: Rankings, depth: int) -> Rankings:
     """The rankings of all images that are in any of the parts, cut at `depth`.
 
     Args:
-        parts: rankings of the same neurons, of any depths. Their rows need not be in order, and images may be in them twice.
+        parts: rankings of the same neurons, of any depths. Their rows need not be in order, and images may be in them
+            twice.
         depth: entries to keep per neuron.
     """
     rows = parts[0] if len(parts) == 1 else _side_by_side(parts)
