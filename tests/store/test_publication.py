@@ -15,6 +15,7 @@ from raysel.files import Folder, conditional_file
 from raysel.store import (
     FORMAT_VERSION,
     LOCK_NAME,
+    Counts,
     Manifest,
     check_files,
     locked,
