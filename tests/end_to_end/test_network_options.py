@@ -13,6 +13,7 @@ from PIL import Image
 from raysel.cli.toml import run_config
 from raysel.errors import RayselError
 from raysel.network.importers.registry import import_network
+from raysel.neurons import field_of
 from raysel.pipeline.verify import Sample, verify
 from raysel.store import open_index
 from tests.end_to_end.runs import run
@@ -110,7 +111,7 @@ def test_effective_receptive_fields(local_ray: None, photographs: Path, tmp_path
     assert [box["x0"] for box in boxes] == [2 * box["column"] - 2 for box in boxes]
     assert after.manifest.config["derive"]["receptive_field"] == "effective"
     tap = after.manifest.network.taps["0"]
-    assert (tap["rf_size"], tap["effective"]["rf_size"]) == (7, 5)
+    assert (tap["rf_size"], field_of(tap["fields"]["effective"]).size) == (7, 5)
     assert verify(str(tmp_path / "index"), Sample(neurons=1, top=3, seed=0)).problems == []
     assert indexed("effective", replace=False) == (False, fingerprint)
 

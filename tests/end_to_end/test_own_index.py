@@ -59,7 +59,8 @@ def test_the_column_of_an_installed_package(tmp_path: Path) -> None:
 
     next(home.glob("*.dist-info/METADATA")).write_text("Metadata-Version: 2.1\nName: raysel-brightness\nVersion: 1.1\n")
     assert (
-        "holds another index (the images, the weights, raysel or an own index changed since)" in typed(home, *RUN).fault
+        "holds another index (the images, the weights, raysel or an index plugin has changed since)"
+        in typed(home, *RUN).fault
     )
 
 
