@@ -11,7 +11,7 @@ import numpy as np
 from raysel.explorer.charts.color_cloud import ColorCloud, color_cloud
 from raysel.explorer.charts.curves import ActivationCurve, Turns, activation_curve, turns
 from raysel.explorer.picture_cache import Pictures, Sheet
-from raysel.query.concepts_above import concepts_above
+from raysel.query.words.concepts_above import concepts_above
 from raysel.selectivity.color_naming import NAMES
 from raysel.store import ClassShare, Index, Neuron
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from PIL import Image
 
-from raysel.query.concepts_above import concepts_above
 from raysel.query.measures import CHANCE, CLASS, EXCESS, has, values
+from raysel.query.words.concepts_above import concepts_above
 from raysel.report.drawing.board import Board, crop_grid, feature_tile
 from raysel.report.drawing.style import ORANGE, RULE, SOFT_INK, short
 from raysel.report.drawing.tag_cloud import tag_cloud
