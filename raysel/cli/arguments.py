@@ -48,6 +48,14 @@ def check_local(out: Path | None) -> None:
         raise RayselError(f"--out {str(out).replace(':/', '://', 1)} is a URI: give a local folder, and copy it there")
 
 
+def cannot_write(path: Path, error: OSError) -> RayselError:
+    """What to report if a file cannot be written."""
+    why = (
+        f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror or error
+    )
+    return RayselError(f"cannot write {path}: {why}")
+
+
 def all_of(conditions: Sequence[str]) -> str:
     """Conditions joined by ``and``; empty if there are none. One alone stays as it was typed, for messages about it.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from raysel.cli.arguments import cannot_write
 from raysel.cli.output import print_csv, print_json, print_table
 from raysel.errors import RayselError
 from raysel.query import NeuronTable, columns_for_people, plain_rows, selected
@@ -66,10 +67,8 @@ def print_neurons(
     if form.parquet:
         try:
             pq.write_table(table, form.parquet)
-        except FileNotFoundError:
-            raise RayselError(f"cannot write {form.parquet}: there is no folder {form.parquet.parent}") from None
         except OSError as error:
-            raise RayselError(f"cannot write {form.parquet}: {error.strerror or error}") from None
+            raise cannot_write(form.parquet, error) from None
         print(f"{len(table)} neurons in {form.parquet}")
     elif form.json:
         print_json(plain_rows(table))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from raysel.cli.arguments import cannot_write
 from raysel.errors import RayselError
 
 
@@ -22,7 +23,5 @@ def write_picture(picture: Image.Image, out: Path) -> None:
     picture.save(data, "PNG")
     try:
         out.write_bytes(data.getvalue())
-    except FileNotFoundError:
-        raise RayselError(f"cannot write {out}: there is no folder {out.parent}") from None
     except OSError as error:
-        raise RayselError(f"cannot write {out}: {error.strerror or error}") from None
+        raise cannot_write(out, error) from None

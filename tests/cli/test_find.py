@@ -267,6 +267,10 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
         ),
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
+        (
+            ("--parquet", "/nowhere/at/all.parquet"),
+            "cannot write /nowhere/at/all.parquet: the folder /nowhere/at does not",
+        ),
         (("--where", " "), "--where is empty: write a condition"),
         (("--where", "chroma > 0.5 and"), "cannot read the condition 'chroma > 0.5 and'"),
         (("--sort", "name"), "column 'name' is printed, but not stored in the index: use label"),

@@ -107,7 +107,7 @@ def test_the_picture_shows_feature_and_crops(made: Synthetic, tmp_path: Path, la
         (("stem:0", "--out", "picture.jpg"), "--out picture.jpg: the picture is a PNG"),
         (
             ("stem:0", "--out", "/nowhere/at/all.png"),
-            "cannot write /nowhere/at/all.png: there is no folder /nowhere/at",
+            "cannot write /nowhere/at/all.png: the folder /nowhere/at does not exist",
         ),
     ],
 )

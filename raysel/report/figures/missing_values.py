@@ -9,7 +9,7 @@ from raysel.store import Index
 
 
 def require(index: Index, column: str) -> None:
-    """Raise `NotShownError` with the reason if there is no value in a column."""
+    """Raise `NotShownError` with the reason if a column has no values."""
     if has(index, column):
         return
     if column.startswith("class_") and not index.manifest.counts.classes:
