@@ -50,9 +50,8 @@ def check_local(out: Path | None) -> None:
 
 def cannot_write(path: Path, error: OSError) -> RayselError:
     """What to report if a file cannot be written."""
-    why = (
-        f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror or error
-    )
+    missing = isinstance(error, FileNotFoundError)
+    why = f"the folder {path.parent} does not exist" if missing else error.strerror or error
     return RayselError(f"cannot write {path}: {why}")
 
 

@@ -268,8 +268,8 @@ def test_nothing_found_is_said_and_no_fault(made: Synthetic, form: str | None, o
         (("--layer", "conv*"), "no layer 'conv*' in this index"),
         (("--limit", "0"), "a limit of 0 shows nothing"),
         (
-            ("--parquet", "/nowhere/at/all.parquet"),
-            "cannot write /nowhere/at/all.parquet: the folder /nowhere/at does not",
+            ("--parquet", "/nowhere/all.parquet"),
+            "cannot write /nowhere/all.parquet: the folder /nowhere does not exist",
         ),
         (("--where", " "), "--where is empty: write a condition"),
         (("--where", "chroma > 0.5 and"), "cannot read the condition 'chroma > 0.5 and'"),
