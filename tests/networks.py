@@ -85,22 +85,30 @@ def note(log: str, event: str) -> None:
         file.write(f"{event} {os.getpid()} {where}\n")
 
 
-def await_workers(log: str, count: int) -> None:
-    """In a worker, wait until `count` of them have run the network; at most a minute."""
-    limit = time.monotonic() + 60.0
-    while in_worker() and time.monotonic() < limit:
-        lines = [each for each in Path(log).read_text().splitlines() if each.endswith(" worker")]
-        if len({each.split()[1] for each in lines if each.startswith("forward")}) >= count:
+def await_others(log: str, workers: int, ahead: int | None) -> None:
+    """Wait until `workers` of them have begun a forward, and the driver has taken all but `ahead` of their images."""
+    limit = time.monotonic() + 300.0
+    while time.monotonic() < limit:
+        lines = [each.split() for each in Path(log).read_text().splitlines()]
+        begun = [(each[0], each[1]) for each in lines if each[0].startswith("forward-") and each[-1] == "worker"]
+        taken = sum(_number(each[0]) for each in lines if each[0].startswith("taken-"))
+        far = ahead is not None and sum(_number(event) for event, _ in begun) - taken > ahead
+        if not far and len({process for _, process in begun}) >= workers:
             return
         time.sleep(0.02)
 
 
-def zoo(log: str | None = None, labor_s: float = 0.0, workers: int = 1) -> tuple[nn.Module, Preprocessing]:
+def _number(event: str) -> int:
+    return int(event.partition("-")[2])
+
+
+def zoo(log: str | None = None, workers: int = 1, ahead: int | None = None) -> tuple[nn.Module, Preprocessing]:
     """`Zoo` on 24 x 24 pixels.
 
-    With `log`, a file, decoding and forward passes are written down in it; each forward of a worker then costs about
-    `labor_s` CPU seconds more, as that of a real network does. The first of them wait until `workers` processes have
-    begun one, so that no worker does everything before another has started.
+    With `log`, a file, decoding and forward passes are written down in it. The first forwards of workers wait until
+    `workers` processes have begun one, so that no worker does everything before another has started. With `ahead`, all
+    of them wait for the driver, which writes down what it takes as ``taken-IMAGES``: at most so many images are on
+    their way to it.
     """
     network = Zoo()
     settings: dict[str, Any] = {"resize": ZOO_SIZE, "crop": None, "mean": MEAN_COLOR, "std": STD}
@@ -109,10 +117,8 @@ def zoo(log: str | None = None, labor_s: float = 0.0, workers: int = 1) -> tuple
 
     def passing(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         note(log, f"forward-{len(inputs[0])}")
-        await_workers(log, workers)
-        done = time.thread_time() + labor_s
-        while in_worker() and time.thread_time() < done:
-            torch.linalg.qr(torch.eye(64))
+        if in_worker():
+            await_others(log, workers, ahead)
 
     network.first.register_forward_pre_hook(passing)
     watched = Watched(**settings)

@@ -24,7 +24,7 @@ BUCKET = "raysel"
 KEY, SECRET = "test", "test1234"
 READER_KEY, READER_SECRET = "reader", "reader1234"
 """May list and read, not write."""
-_READY_S = 30
+_READY_S = 120
 _PORTS = ("master", "volume", "filer", "webdav", "admin", "s3")
 
 

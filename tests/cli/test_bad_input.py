@@ -289,7 +289,7 @@ def test_a_cluster_that_does_not_answer(home: Path, address: str):
     fault = typed(home, "index", *TINY, "--out", "unmade", "--address", address).fault
     assert address in fault
     assert "--address" in fault
-    assert time.monotonic() - started < 30  # most of it is the import of torch and ray
+    assert time.monotonic() - started < 90  # the import of torch and ray, and no retries
     assert not (home / "unmade" / "manifest.json").exists()
 
 

@@ -17,7 +17,7 @@ from tests.typed import TINY, environment, marked_processes
 
 pytestmark = pytest.mark.ray
 
-WITHIN_S = 60
+WITHIN_S = 120
 """A few seconds on an idle machine. What this forbids is to hang: Ray itself then waits for minutes."""
 
 
@@ -87,14 +87,11 @@ def test_interrupted(home: Path, tmp_path: Path, ray_folder: Path, moment: str, 
         assert run.poll() is None, said.read_text()
         assert moment != "scan" or len(marked_processes(str(tmp_path))) > 1, "Ray runs, and is seen to"
         end(run)
-        started = time.monotonic()
-        out, _ = run.communicate(timeout=60)
-        took = time.monotonic() - started
+        out, _ = run.communicate(timeout=WITHIN_S)
     finally:
         run.kill()
         run.wait()
     assert run.returncode == status, said.read_text()
-    assert took < WITHIN_S
     assert out == ""
     lines = said.read_text().splitlines()
     assert [line for line in lines if not line.startswith(("raysel plan: ", "raysel scan: "))] == [lines[-1]]

@@ -21,13 +21,12 @@ SCAN = ScanConfig(workers=1, batch_size=BATCH, call_images=8, slice_images=16, r
 DERIVE = DeriveConfig(n_max=20)
 
 
-def zoo_run(out: Path, images: str, log: Path, labor_s: float = 0.0, **scan: Any) -> RunConfig:
+def zoo_run(out: Path, images: str, log: Path, **scan: Any) -> RunConfig:
     """A run over the zoo that writes down in `log` where it decodes and runs the network; see `tests.networks.zoo`."""
-    network_args = {"log": str(log), "labor_s": labor_s}
     return RunConfig(
         out=str(out),
         source=SourceConfig(images=images),
-        network=NetworkConfig(network="tests.networks:zoo", network_args=network_args, layers=LAYERS),
+        network=NetworkConfig(network="tests.networks:zoo", network_args={"log": str(log)}, layers=LAYERS),
         scan=replace(SCAN, **scan),
         derive=DERIVE,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import pytest
 
 from raysel.config import DeriveConfig
 from raysel.neurons import Rankings
+from raysel.pipeline.scan import driver
+from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import CutoffKeeper, CutoffPoll, cutoff_keeper
+from raysel.pipeline.scan.state import RunningState
 from tests.chaos.runs import wait_until
 from tests.end_to_end.runs import run, zoo_run
+from tests.networks import note
 from tests.pipeline.corpus import as_tars, corpus
 
 pytestmark = pytest.mark.ray
@@ -73,15 +78,37 @@ def test_without_a_keeper_the_last_cutoffs_remain_in_use(keeper: Any) -> None:
         assert late.poll().tolist() == NONE
 
 
-def test_a_run_sends_as_many_candidates_as_the_formula(local_ray: None, tmp_path: Path) -> None:
-    """s, the images on their way, is the most that this run can have: its own counter would hide missing cutoffs."""
-    per_class, depth, call = 400, 10, 8
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in which a run's driver writes down the images that it takes, once the keeper has its cutoffs."""
+    import ray
+
+    log, keepers, take = tmp_path / "log", list[Any](), RunningState.take
+
+    @contextmanager
+    def kept() -> Iterator[Any]:
+        with cutoff_keeper() as keeper:
+            keepers.append(keeper)
+            yield keeper
+
+    def noted(state: RunningState, found: CallResult) -> bool:
+        ray.get(keepers[-1].newer.remote(0))  # it has the cutoffs of the results before
+        note(str(log), f"taken-{len(found.covered) + len(found.bad)}")
+        return take(state, found)
+
+    monkeypatch.setattr(driver, "cutoff_keeper", kept)
+    monkeypatch.setattr(RunningState, "take", noted)
+    return log
+
+
+def test_a_run_sends_as_many_candidates_as_the_formula(local_ray: None, log: Path, tmp_path: Path) -> None:
+    """s is the images on their way to the driver, for which the network waits if they are too many."""
+    per_class, depth, on_the_way = 400, 10, 240
     images = as_tars(corpus(per_class, unlabelled=0), tmp_path / "tars", 4)
-    # A forward takes so long that each result is folded within a few of them.
-    scan = {"workers": 2, "slice_images": 100, "rank_depth": depth}
-    config = zoo_run(tmp_path / "index", images, tmp_path / "log", labor_s=0.1, **scan)
+    config = zoo_run(tmp_path / "index", images, log, workers=2, slice_images=100, rank_depth=depth)
+    config = replace(config, network=replace(config.network, network_args={"log": str(log), "ahead": on_the_way}))
     manifest = run(replace(config, derive=DeriveConfig(n_max=5))).manifest
-    count, on_the_way = 3 * per_class, 30 * call
+    count = 3 * per_class
     formula = manifest.counts.neurons * (depth * (1 + math.log(count / depth)) + on_the_way)
     assert manifest.counters["scan.candidates_sent"] <= 1.3 * formula < 0.4 * manifest.counts.neurons * count
     assert manifest.counters["scan.cutoff_lag"] <= count / 2

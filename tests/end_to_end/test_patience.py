@@ -32,7 +32,7 @@ def test_actors_that_find_no_place_end_the_run_in_one_line(
         assert not (tmp_path / "index" / "manifest.json").exists()
         for other in others:
             ray.kill(other)
-        run(replace(config, scan=replace(config.scan, wait_for_min_actors_s=60)))
+        run(replace(config, scan=replace(config.scan, wait_for_min_actors_s=300)))
     finally:
         gc.enable()
     assert (tmp_path / "index" / "manifest.json").exists(), "the actors of the first run hold no CPU any more"

@@ -49,7 +49,7 @@ def test_no_path_leads_out(made, address, place, climb):
     secret.write_text(SECRET)
     host, port = address.removeprefix("http://").split(":")
     for target in (f"{climb * 6}etc/passwd", f"{climb}secret", f"{climb}{climb}secret:0", f"{climb}made/manifest.json"):
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection = http.client.HTTPConnection(host, int(port), timeout=120)
         connection.putrequest("GET", place + target, skip_host=True)
         connection.putheader("Host", "localhost")
         connection.endheaders()
@@ -66,7 +66,7 @@ def test_a_layer_may_be_named_like_a_path(address, made):
     """Over a real connection: a client of tests decodes the path twice."""
 
     def read(path: str) -> bytes:
-        with urlopen(address + path, timeout=20) as answer:
+        with urlopen(address + path, timeout=120) as answer:
             return answer.read()
 
     neuron = f"{ODD.name}:1"

@@ -42,10 +42,10 @@ def test_it_serves_until_it_is_interrupted(serve):
     process, line = serve("--json")
     url = json.loads(line)["url"]
     assert url.startswith("http://127.0.0.1:")
-    with urlopen(url, timeout=30) as answer:
+    with urlopen(url, timeout=120) as answer:
         assert "stem" in answer.read().decode()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -54,7 +54,7 @@ def test_the_line_has_the_link_with_the_token(serve):
     url = line.split()[0]
     assert url.endswith("?token=long-enough")
     with pytest.raises(HTTPError) as refused:
-        urlopen(url.partition("?")[0], timeout=30)
+        urlopen(url.partition("?")[0], timeout=120)
     assert refused.value.code == 401
 
 

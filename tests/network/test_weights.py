@@ -303,7 +303,7 @@ def test_weights_that_cannot_be_reached_are_reported_at_once(s3: ObjectStore, ur
     started = time.monotonic()
     with pytest.raises(RayselError, match=said) as raised:
         load(NetworkConfig(network=OWN, weights=uri))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60  # without retries, for which it has 120 s
     assert not any(secret in str(raised.value) for secret in ("wrong-secret", READER_SECRET, "test1234"))
 
 

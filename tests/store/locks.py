@@ -28,7 +28,7 @@ def lost(lock: RunLock) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], bool], patience_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], patience_s: float = 120.0) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + patience_s
     while not condition():

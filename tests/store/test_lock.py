@@ -93,7 +93,7 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(loca
     began = time.monotonic()
     with locked(local_folder, print) as lock:  # the default lease of 30 s
         lock.confirm()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_a_reused_pid_is_not_a_sign_of_life():

@@ -68,7 +68,7 @@ def test_a_takeover_is_repeated_on_a_busy_store(local_folder, with_put):
         return put(content, expected)
 
     with_put(sometimes)
-    with locked(local_folder, print, replace(QUICK, patience_s=20)) as lock:
+    with locked(local_folder, print, replace(QUICK, patience_s=120)) as lock:
         lock.confirm()
 
 
@@ -87,7 +87,7 @@ def test_a_holder_that_cannot_renew_gives_up(local_folder, tmp_path):
         began = time.monotonic()
         with pytest.raises(RayselError, match="could not be renewed"):
             lock.confirm()
-        assert time.monotonic() - began < 3 * (QUICK.lasts_s + QUICK.patience_s)
+        assert time.monotonic() - began < 30  # of at most 2 s on a machine that does nothing else
         assert json.loads(Path(tmp_path / "index" / LOCK_NAME).read_bytes())["pid"] == os.getpid()
 
 
@@ -114,7 +114,7 @@ def test_a_busy_store_is_asked_again_at_every_step(local_folder, monkeypatch):
             return ask
 
     monkeypatch.setattr("raysel.store.lock.conditional_file", lambda *_: Busy())
-    with locked(local_folder, print, replace(QUICK, patience_s=20)):
+    with locked(local_folder, print, replace(QUICK, patience_s=120)):
         assert Holder.decode(file.read()[0]).pid == os.getpid()
     assert next(busy, None) is None
 
@@ -177,5 +177,5 @@ def test_a_full_disk_is_reported_at_once(monkeypatch, tmp_path):
             started = time.monotonic()
             with pytest.raises(RayselError, match="No space left on device"):
                 lock.confirm()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50
         assert [path.name for path in tmp_path.iterdir()] == ["LOCK"]

@@ -144,6 +144,6 @@ def test_what_cannot_work_is_reported_at_once(s3: ObjectStore, folder: Path, uri
     started = time.monotonic()
     with pytest.raises(RayselError, match=said) as raised:
         open_source(uri)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60  # without retries, for which it has 120 s
     assert "\n" not in str(raised.value)
     assert not any(secret in str(raised.value) for secret in ("wrong-secret", "test1234"))
