@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +21,7 @@ AnyLimit = Annotated[
     int | None,
     Parameter(name="--limit", help="At most this many neurons. By default a table shows 20, and other forms have all."),
 ]
-Columns = Annotated[
-    str | None,
-    Parameter(
-        metavar="COLUMN,...",
-        help="Print these columns only; a part of a column is written color_names.red",
-    ),
-]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON on stdout; progress goes to stderr.")]
-AsCsv = Annotated[bool, Parameter(name="--csv", help="Print CSV with every column.")]
-ParquetFile = Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")]
 Where = Annotated[tuple[str, ...], Parameter(metavar="CONDITION", negative="")]
 PictureFile = Annotated[Path | None, Parameter(metavar="FILE.png")]
 DashboardAddress = Annotated[
@@ -40,6 +32,32 @@ DashboardAddress = Annotated[
         help="Address of the cluster's dashboard, such as http://127.0.0.1:8265. By default $RAY_API_SERVER_ADDRESS.",
     ),
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Form:
+    """How to print neurons: as a table for people, or in one of three other forms.
+
+    Raises:
+        RayselError: two of them are given.
+    """
+
+    columns: Annotated[
+        str | None,
+        Parameter(metavar="COLUMN,...", help="Print these columns only; a part of a column is written color_names.red"),
+    ] = None
+    json: AsJson = False
+    csv: Annotated[bool, Parameter(help="Print CSV with every column.")] = False
+    parquet: Annotated[Path | None, Parameter(metavar="FILE", help="Write a Parquet file with every column.")] = None
+
+    def __post_init__(self) -> None:
+        given = [f"--{name}" for name in ("json", "csv", "parquet") if getattr(self, name)]
+        if len(given) > 1:
+            raise RayselError(f"{given[0]} and {given[1]} exclude each other: give one of them")
+
+
+FOR_PEOPLE = Form()
 
 
 def check_local(out: Path | None) -> None:

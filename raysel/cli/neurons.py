@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from raysel.cli.arguments import cannot_write
+from raysel.cli.arguments import Form, cannot_write
 from raysel.cli.output import print_csv, print_json, print_table
 from raysel.errors import RayselError
 from raysel.query import NeuronTable, columns_for_people, plain_rows, selected
@@ -20,27 +18,9 @@ _FEW = 20
 """Neurons that people see unless they set a limit."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """How to give neurons out: at most one of these, else as a table for people."""
-
-    json: bool
-    csv: bool
-    parquet: Path | None
-
-    @classmethod
-    def of(cls, json: bool, csv: bool, parquet: Path | None) -> Form:
-        """Raises `RayselError` if two are asked for."""
-        given = [name for name, asked in (("--json", json), ("--csv", csv), ("--parquet", parquet)) if asked]
-        if len(given) > 1:
-            raise RayselError(f"{given[0]} and {given[1]} exclude each other: give one of them")
-        return cls(json, csv, parquet)
-
-
 def print_neurons(
     neurons: NeuronTable,
     form: Form,
-    columns: str | None,
     asked: Sequence[str] = (),
     limit: int | None = None,
     none: str = "no neuron of this index meets all conditions",
@@ -49,21 +29,19 @@ def print_neurons(
 
     Args:
         neurons: rows in order.
-        form: how.
-        columns: names separated by commas; None: all for programs, a few for people.
+        form: how. Without names of columns, programs see all and people a few.
         asked: columns that the question is about, which people see, too.
         limit: most neurons, as the user set it; None: all for programs, the first few for people.
         none: what to say, on stderr, if there are none.
     """
     index, table = neurons.index, neurons.table
-    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
-    if names is not None:
+    if form.columns is not None:
+        names = [name.strip() for name in form.columns.split(",") if name.strip()]
         if not names:
             raise RayselError("--columns names no column: write names separated by commas")
         table = selected(index, table, names)
     elif not (form.json or form.csv or form.parquet):
-        names = list(columns_for_people(index, table, asked))
-        table = selected(index, table, names)
+        table = selected(index, table, list(columns_for_people(index, table, asked)))
     if form.parquet:
         try:
             pq.write_table(table, form.parquet)

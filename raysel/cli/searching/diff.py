@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, LayerGlob, ParquetFile, Where, all_of
+from raysel.cli.arguments import FOR_PEOPLE, AnyLimit, Form, LayerGlob, Where, all_of
 from raysel.query.question import Direction
 
 
@@ -20,10 +20,7 @@ def diff(
     sort: Annotated[str, Parameter(metavar="COLUMN")] = "image_overlap",
     direction: Direction | None = None,
     limit: AnyLimit = None,
-    columns: Columns = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    parquet: ParquetFile = None,
+    form: Form = FOR_PEOPLE,
 ) -> None:
     """List the neurons that both have, with the values of both, those with other images first.
 
@@ -34,12 +31,11 @@ def diff(
         sort: Column to sort by.
         direction: By default image_overlap ascends, and other numbers descend.
     """
-    from raysel.cli.neurons import Form, print_neurons
+    from raysel.cli.neurons import print_neurons
     from raysel.query import open_searchable
 
-    form = Form.of(as_json, as_csv, parquet)
     if direction is None and sort == "image_overlap":
         direction = "ascending"
     opened, other = open_searchable(a), open_searchable(b)
     found = opened.diff(other, layer=layer, where=all_of(where), sort=sort, direction=direction, limit=limit)
-    print_neurons(found, form, columns, limit=limit, none="no neuron meets all conditions")
+    print_neurons(found, form, limit=limit, none="no neuron meets all conditions")

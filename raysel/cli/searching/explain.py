@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AsCsv, AsJson, Columns, IndexPlace, LayerGlob, Limit, ParquetFile, PictureFile
+from raysel.cli.arguments import FOR_PEOPLE, Form, IndexPlace, LayerGlob, Limit, PictureFile
 
 
 def explain(
@@ -17,10 +17,7 @@ def explain(
     layer: LayerGlob = None,
     limit: Limit = 20,
     out: PictureFile = None,
-    columns: Columns = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    parquet: ParquetFile = None,
+    form: Form = FOR_PEOPLE,
     images: Annotated[str | None, Parameter(metavar="PATH")] = None,
     weights: Annotated[str | None, Parameter(metavar="PATH")] = None,
 ) -> None:
@@ -32,17 +29,14 @@ def explain(
         images: Where the images of the index are now, if they were moved.
         weights: Where the weights are now, if they were moved.
     """
-    from raysel.cli.neurons import Form, print_neurons
+    from raysel.cli.neurons import print_neurons
     from raysel.cli.picture_file import check_picture_file, write_picture
     from raysel.query import open_searchable
 
-    form = Form.of(as_json, as_csv, parquet)
     check_picture_file(out)
     found = open_searchable(index).explain(image, layer=layer, limit=limit, images=images, weights=weights)
     if out is not None:
         from raysel.report import draw_explanation
 
         write_picture(draw_explanation(found), out)
-    print_neurons(
-        found, form, columns, limit=limit, none=f"no neuron of these layers is known to respond to {found.image}"
-    )
+    print_neurons(found, form, limit=limit, none=f"no neuron of these layers is known to respond to {found.image}")

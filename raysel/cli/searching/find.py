@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from raysel.cli.arguments import AnyLimit, AsCsv, AsJson, Columns, IndexPlace, LayerGlob, ParquetFile, Where, all_of
+from raysel.cli.arguments import FOR_PEOPLE, AnyLimit, Form, IndexPlace, LayerGlob, Where, all_of
 from raysel.errors import RayselError
 from raysel.query.question import Direction
 
@@ -29,10 +29,7 @@ def find(
     sort: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
     direction: Direction | None = None,
     limit: AnyLimit = None,
-    columns: Columns = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    parquet: ParquetFile = None,
+    form: Form = FOR_PEOPLE,
 ) -> None:
     """List neurons.
 
@@ -47,10 +44,9 @@ def find(
             color selectivity.
         direction: By default highest numbers first, and text from A to Z.
     """
-    from raysel.cli.neurons import Form, print_neurons
+    from raysel.cli.neurons import print_neurons
     from raysel.query import open_searchable
 
-    form = Form.of(as_json, as_csv, parquet)
     conditions = [
         *parse_range(color, "--color", "color_selectivity"),
         *parse_range(class_, "--class", "class_selectivity"),
@@ -62,7 +58,7 @@ def find(
     )
     if found.understood:
         print(found.understood, file=sys.stderr)
-    print_neurons(found, form, columns, found.asked, limit)
+    print_neurons(found, form, found.asked, limit)
 
 
 def parse_range(text: str | None, option: str, column: str) -> list[str]:
