@@ -157,10 +157,9 @@ class ScanConfig:
     snapshot_every_s: Annotated[Amount, Enters.NONE] = 30.0
     """Seconds between snapshots of the scan: about as much as a killed run loses. Snapshots take at most 5% of the
     time."""
-    wait_for_min_actors_s: Annotated[Seconds, Enters.NONE] = 1800
-    """Stop the run if its actors cannot be placed for this many seconds. -1 waits forever."""
     no_progress_timeout_s: Annotated[Seconds, Enters.NONE] = 1800
-    """Stop the run if nothing progresses for this many seconds. -1 waits forever."""
+    """Stop the run if nothing progresses for this many seconds, such as without a machine that has room for an actor.
+    -1 waits forever."""
     lost_machine_wait_s: Annotated[Seconds, Enters.NONE] = 120
     """Seconds to wait for a replacement when a machine is lost, before the scan continues with fewer actors. Machines
     that join later are used. -1 waits forever."""

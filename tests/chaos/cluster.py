@@ -17,6 +17,7 @@ QUICK_TO_NOTICE = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_MEMORY = {"object_store_memory": 100 << 20}
 
 
 @contextmanager
@@ -25,7 +26,6 @@ def machines(count: int, head_cpus: int = 0) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="rs-", dir="/tmp")  # Ray's sockets need a short path
-    node = {"object_store_memory": 100 << 20}
     with (
         mock.patch.dict(os.environ, QUICK_TO_NOTICE),
         # Otherwise every Ray on this machine that looks for a cluster would find this one.
@@ -34,15 +34,20 @@ def machines(count: int, head_cpus: int = 0) -> Iterator[Any]:
     ):
         cluster = Cluster(
             initialize_head=True,
-            head_node_args={"num_cpus": head_cpus, "include_dashboard": False, "temp_dir": folder, **node},
+            head_node_args={"num_cpus": head_cpus, "include_dashboard": False, "temp_dir": folder, **_MEMORY},
         )
         try:
             for _ in range(count):
-                cluster.add_node(num_cpus=1, temp_dir=folder, **node)
+                add_machine(cluster)
             yield cluster
         finally:
             cluster.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_machine(cluster: Any) -> None:
+    """One more machine with one CPU."""
+    cluster.add_node(num_cpus=1, temp_dir=cluster.head_node.get_temp_dir_path(), **_MEMORY)
 
 
 @contextmanager

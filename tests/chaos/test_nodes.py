@@ -1,4 +1,4 @@
-"""A machine is lost, in scan and in derive, and none replaces it."""
+"""Machines are lost, in scan and in derive, and none replaces them; others join in mid-scan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.cluster import machines
+from tests.chaos.cluster import add_machine, machines
 from tests.chaos.commands import started, typed
 from tests.chaos.faults import events, set_fault
 from tests.chaos.runs import Undisturbed, fragile_run, wait_until
@@ -42,11 +42,26 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
         in_derive.unlink()
         assert run.wait(240) == 0, said.read_text()
     undisturbed.assert_same(config.out)
-    assert "continuing with 3 actors instead of 4" in said.read_text()
+    assert "a machine was lost and not replaced" in said.read_text()
+    assert "there is room for 3 of 4 actors" in said.read_text()
     log = faults / "log"
     lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}
     assert len(lost) == 2
     assert undisturbed.decoded(faults) > undisturbed.good, "the lost machine's calls ran again"
+
+
+def test_a_machine_that_joins_is_used(undisturbed: Undisturbed, faults: Path, tmp_path: Path) -> None:
+    """The only actor with a place waits in its first forward until another has begun one, too."""
+    config = fragile_run(tmp_path / "index", undisturbed.images, faults, workers=2)
+    hold, log, said = set_fault(faults, "forward", "hold"), faults / "log", tmp_path / "said"
+    with machines(1) as cluster, started(typed(config, tmp_path / "run.toml", cluster.address), said) as run:
+        wait_until(lambda: bool(held(log, "forward")), alive=lambda: run.poll() is None)
+        add_machine(cluster)
+        wait_until(lambda: len({node for _, node in held(log, "forward")}) == 2, alive=lambda: run.poll() is None)
+        hold.unlink()
+        assert run.wait(240) == 0, said.read_text()
+    undisturbed.assert_same(config.out)
+    assert "there is room for 1 of 2 actors; the others start when machines join" in said.read_text()
 
 
 def held(log: Path, event: str) -> list[tuple[str, str]]:

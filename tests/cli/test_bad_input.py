@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -261,14 +262,20 @@ def test_debug_shows_where_it_arose(type_here):
         assert ended.err.splitlines()[-1].startswith("raysel: no such file or folder")
 
 
-def test_more_actors_than_the_cluster_holds():
-    cluster = Cluster(cpus=4, gpus=1)
+def test_more_actors_than_there_is_room_for():
+    """A Ray of the run's own will not grow; machines may join a cluster."""
+    own, joined = Cluster(cpus=4, gpus=1, session="/tmp/session"), Cluster(cpus=4, gpus=1)
     with pytest.raises(RayselError, match=r"--workers 5.* 4 CPUs"):
-        ScanLayout.of(ScanConfig(workers=5), cluster, 10)
+        ScanLayout.of(ScanConfig(workers=5), own, 10)
     with pytest.raises(RayselError, match=r"--gpus 2.* has 1"):
-        ScanLayout.of(ScanConfig(gpus=2), cluster, 10)
-    with pytest.raises(RayselError, match=r"--device cuda without --gpus"):
-        ScanLayout.of(ScanConfig(device="cuda"), cluster, 10)
+        ScanLayout.of(ScanConfig(gpus=2), own, 10)
+    assert ScanLayout.of(ScanConfig(workers=5), joined, 10).workers == 5
+    assert ScanLayout.of(ScanConfig(gpus=2), joined, 10).workers == 2
+    for cluster in (own, joined):
+        with pytest.raises(RayselError, match=r"--device cuda without --gpus"):
+            ScanLayout.of(ScanConfig(device="cuda"), cluster, 10)
+    with pytest.raises(RayselError, match=r"the cluster has no CPU"):
+        ScanLayout.of(ScanConfig(), replace(joined, cpus=0), 10)
 
 
 # From here on in a process of their own: they get as far as Ray, or look at an index that a run has made.

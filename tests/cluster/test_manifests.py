@@ -238,11 +238,11 @@ def test_the_explorer_is_what_the_service_imports():
 SAYS = '#!/bin/sh\necho "$(basename $0) $*" >> "$SAID"\n'
 
 
-def _sky(tmp_path: Path, rank: int, ray: str, python: str = "echo 2") -> list[str]:
+def _sky(tmp_path: Path, rank: int, ray: str) -> list[str]:
     """What a machine of the SkyPilot cluster calls, with programs that only say what they are asked for."""
     programs = tmp_path / f"bin-{rank}"
     programs.mkdir()
-    for name, does in (("ray", ray), ("raysel", ""), ("python", python), ("sleep", "")):
+    for name, does in (("ray", ray), ("raysel", ""), ("sleep", "")):
         (programs / name).write_text(f"{SAYS}{does}\n")
         (programs / name).chmod(0o755)
     said = tmp_path / f"said-{rank}"
@@ -252,9 +252,8 @@ def _sky(tmp_path: Path, rank: int, ray: str, python: str = "echo 2") -> list[st
         "SAID": str(said),
         "SKYPILOT_NODE_RANK": str(rank),
         "SKYPILOT_NODE_IPS": "10.0.0.1\n10.0.0.2",
-        "SKYPILOT_NUM_NODES": "2",
     }
-    subprocess.run(["bash", "-c", SKY["run"]], env=environment, check=True, timeout=60)
+    subprocess.run(["bash", "-c", SKY["run"]], env=environment, check=True, timeout=300)
     return [line for line in said.read_text().splitlines() if not line.startswith("sleep")]
 
 
@@ -266,9 +265,8 @@ case "$1" in health-check) test "$(grep -c health-check "$SAID")" -ge 3;; esac
 def test_the_machines_of_a_sky_cluster_find_each_other(tmp_path):
     look = "ray health-check --address 10.0.0.1:6379"
     assert _sky(tmp_path, 1, UP_AT_THE_THIRD_LOOK) == [look] * 3 + ["ray start --address 10.0.0.1:6379"]
-    head = _sky(tmp_path, 0, UP_AT_THE_THIRD_LOOK, 'test "$(grep -c python "$SAID")" -ge 2 && echo 2 || echo 1')
-    assert head[:2] == [look, "ray start --head --port 6379 --dashboard-host 127.0.0.1"]
-    assert [line.split()[0] for line in head[2:]] == ["python", "python", "raysel"]
+    head = _sky(tmp_path, 0, UP_AT_THE_THIRD_LOOK)
+    assert head[:-1] == [look, "ray start --head --port 6379 --dashboard-host 127.0.0.1"]
     assert head[-1] == "raysel index --config cluster/run.toml --address 10.0.0.1:6379"
     app.parse_args(head[-1].split()[1:])
 

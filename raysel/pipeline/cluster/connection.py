@@ -30,6 +30,11 @@ class Cluster:
     session: str | None = None
     """Folder in which a local Ray keeps its session; None if the Ray is not the run's own."""
 
+    @property
+    def grows(self) -> bool:
+        """True if machines may join."""
+        return self.session is None
+
     def check_disk(self) -> None:
         """Fail if the session's disk is full: Ray's workers would die there, and be started again without end.
 

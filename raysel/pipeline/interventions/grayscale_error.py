@@ -22,7 +22,7 @@ from raysel.pipeline.derive.labeling import Labeling
 from raysel.pipeline.interventions.classifier_actor import ClassifierActor
 from raysel.pipeline.plan import images_list
 from raysel.pipeline.progress import Reporter
-from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
+from raysel.pipeline.scan.actor_stream import ActorStream, despite_lost_machines
 from raysel.pipeline.scan.bad_images import allowed_bad
 from raysel.pipeline.scan.layout import ScanLayout, scan_calls
 
@@ -73,9 +73,7 @@ def grayscale_error(config: RunConfig, reporter: Reporter) -> GrayscaleError:
             "device": layout.device,
             "classes": ray.put(classes),
         }
-        stream = ActorStream(
-            source, images, classifier.preprocessing, config.scan, layout, layout.workers, cluster, reporter.say
-        )
+        stream = ActorStream(source, images, classifier.preprocessing, config.scan, layout, cluster, reporter.say)
         return _counted(classes, _ranks(stream, settings, classes, reporter), options.max_bad)
 
 
@@ -102,13 +100,13 @@ def _ranks(
     ranks = np.full((len(classes), 2), _WAITING)
     ranks[classes < 0] = _BAD
 
-    def tables(now: ActorStream) -> Iterator[pa.Table]:
+    def tables() -> Iterator[pa.Table]:
         missing = np.flatnonzero(ranks[:, 0] == _WAITING)
-        return now.tables(now.through(missing, ClassifierActor, **settings))
+        return stream.tables(stream.through(missing, ClassifierActor, **settings))
 
     total = int((classes >= 0).sum())
     with reporter.stage("classify", "images", total) as stage, as_raysel_error_from_worker():
-        for table in with_changing_pool(tables, stream):
+        for table in despite_lost_machines(tables, stream.say):
             ids = table["id"].to_numpy()
             stage.advance(int((ranks[ids, 0] == _WAITING).sum()))
             ranks[ids] = np.stack([table["color"].to_numpy(), table["gray"].to_numpy()], axis=1)

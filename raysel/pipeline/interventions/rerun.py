@@ -94,7 +94,8 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
     actors: list[Any] = []
     try:
         fill_machines(inputs, shared, TaskRunner(config, run.cluster()), run.reporter.say)
-        actors += [remote.remote(settings, shared) for _ in range(min(layout.workers, len(jobs)))]
+        # An actor without a place would keep the job that it is given.
+        actors += [remote.remote(settings, shared) for _ in range(min(max(layout.room(), 1), len(jobs)))]
         pool = RayActorPool(actors)
         for job in jobs:
             pool.submit(lambda actor, job: actor.run.remote(job, entries.take(job.rows)), job)

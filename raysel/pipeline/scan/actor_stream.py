@@ -13,7 +13,6 @@ import ray
 from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, Dataset
 from ray.data.exceptions import ExecutionTimeoutError
-from ray.exceptions import GetTimeoutError
 
 from raysel.config import Preprocessing, ScanConfig
 from raysel.errors import RayselError
@@ -21,7 +20,7 @@ from raysel.images import GROUP_IMAGES, ImagesList, Slice, Source, slices
 from raysel.pipeline.cluster import Cluster
 from raysel.pipeline.scan.actor import decode_images
 from raysel.pipeline.scan.layout import ScanLayout
-from raysel.pipeline.scan.pool import ActorPool, PoolSizeChanged, watch_pool
+from raysel.pipeline.scan.pool import MachineLost, PoolWatch, watch_pool
 from raysel.pipeline.scan.slice_reader import SliceReader
 
 ASIDE_CPUS = 0.05
@@ -38,9 +37,7 @@ class ActorStream:
     preprocessing: Preprocessing
     config: ScanConfig
     layout: ScanLayout
-    """What an actor holds, and how many actors the cluster should have room for."""
-    actors: int
-    """Size of the pool."""
+    """The pool."""
     cluster: Cluster
     """The cluster at the start of the run."""
     say: Callable[[str], None]
@@ -75,7 +72,7 @@ class ActorStream:
             fn_constructor_kwargs=settings,
             batch_size=config.call_images if self.layout.gpu else groups,
             batch_format="numpy",
-            compute=ActorPoolStrategy(size=self.actors),
+            compute=ActorPoolStrategy(size=self.layout.workers),
             max_restarts=config.actor_restarts,
             # Ray refuses retries of calls to an actor that it must not restart.
             max_task_retries=config.task_retries if config.actor_restarts else 0,
@@ -86,28 +83,24 @@ class ActorStream:
         """The blocks of a stream that begins with `through`, as they are computed.
 
         Raises:
-            PoolSizeChanged: another number of actors fits the cluster now.
-            RayselError: the actors did not start, or nothing moved, for longer than the configuration allows.
+            MachineLost: the stream must begin again, over the images that it has not delivered.
+            RayselError: nothing moved for longer than the configuration allows.
         """
-        config, context = self.config, stream.context
-        context.wait_for_min_actors_s = config.wait_for_min_actors_s
+        config, context, layout = self.config, stream.context, self.layout
+        context.wait_for_min_actors_s = -1  # the first actors begin, and machines may join later
         context.execution_no_progress_timeout_s = config.no_progress_timeout_s
         context.execution_options.preserve_order = False
         # Machines are lost while actors start, too. What raysel raises there fails in every actor, and so ends the run.
-        context.max_consecutive_actor_init_deaths = self.actors
-        pool = ActorPool(self.actors, self.layout.workers, self.layout.gpu, config.lost_machine_wait_s)
-        watch_pool(context, pool, self.cluster, self.say)
+        context.max_consecutive_actor_init_deaths = layout.workers
+        watch_pool(context, partial(PoolWatch, layout, config.lost_machine_wait_s, self.cluster), self.say)
+        if (room := layout.room()) < layout.workers:
+            self.say(f"there is room for {room} of {layout.workers} actors; the others start when machines join")
         try:
             yield from stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        except GetTimeoutError as error:
-            raise RayselError(
-                f"the actors did not all start within {config.wait_for_min_actors_s} s (wait_for_min_actors_s): "
-                "free the cluster, ask for fewer --workers or --gpus, or wait longer"
-            ) from error
         except ExecutionTimeoutError as error:
             raise RayselError(
-                f"no progress for {config.no_progress_timeout_s} s (no_progress_timeout_s): "
-                "check the cluster and run again; a scan resumes from its snapshot"
+                f"no progress for {config.no_progress_timeout_s} s (no_progress_timeout_s): check that the cluster has "
+                f"free {'GPUs' if layout.gpu else 'CPUs'}, and run again; a scan resumes from its snapshot"
             ) from error
 
     def _slices_of(self, missing: NDArray[np.int64]) -> list[Slice]:
@@ -121,17 +114,16 @@ class ActorStream:
         return [part for part in parts if len(part.ids)]
 
 
-def with_changing_pool(results: Callable[[ActorStream], Iterator[T]], stream: ActorStream) -> Iterator[T]:
-    """The results of streams, each with as many actors as the cluster has room for then.
+def despite_lost_machines(results: Callable[[], Iterator[T]], say: Callable[[str], None]) -> Iterator[T]:
+    """The results of streams, each of which ends when a machine is lost for good.
 
     Args:
         results: of one stream, over all images that are still missing when it is called.
-        stream: the first one.
+        say: prints a line.
     """
     while True:
         try:
-            yield from results(stream)
+            yield from results()
             return
-        except PoolSizeChanged as now:
-            stream.say(f"the cluster changed: continuing with {now.actors} actors instead of {stream.actors}")
-            stream = replace(stream, actors=now.actors)
+        except MachineLost:
+            say("a machine was lost and not replaced: continuing without it")

@@ -13,7 +13,7 @@ from raysel.images import ImagesList
 from raysel.pipeline.cluster.ray_errors import as_raysel_error_from_worker
 from raysel.pipeline.context import Run
 from raysel.pipeline.operations.scan_metrics import ScanMetrics
-from raysel.pipeline.scan.actor_stream import ActorStream, with_changing_pool
+from raysel.pipeline.scan.actor_stream import ActorStream, despite_lost_machines
 from raysel.pipeline.scan.bad_images import check_bad_images
 from raysel.pipeline.scan.call_result import CallResult
 from raysel.pipeline.scan.cutoffs import cutoff_keeper
@@ -58,19 +58,14 @@ def scan(run: Run, layout: ScanLayout, state: RunningState, snapshots: Snapshots
 
 
 def _results(runs: Sequence[Run], layout: ScanLayout, state: RunningState, cutoffs: Any) -> Iterator[CallResult]:
-    """The results of all images that `state` lacks, from as many actors as the cluster has room for."""
+    """The results of all images that `state` lacks."""
     run = runs[0]
-    stream = ActorStream(
-        run.source,
-        run.images,
-        run.network.preprocessing,
-        run.config.scan,
-        layout,
-        layout.workers,
-        run.cluster(),
-        lambda line: run.reporter.say(f"scan: {line}"),
-    )
-    return with_changing_pool(lambda now: call_results(runs, now, state.missing(), cutoffs), stream)
+
+    def say(line: str) -> None:
+        run.reporter.say(f"scan: {line}")
+
+    stream = ActorStream(run.source, run.images, run.network.preprocessing, run.config.scan, layout, run.cluster(), say)
+    return despite_lost_machines(lambda: call_results(runs, stream, state.missing(), cutoffs), say)
 
 
 def _lost(images: ImagesList, missing: NDArray[np.int64]) -> str:

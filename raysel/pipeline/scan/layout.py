@@ -7,7 +7,7 @@ from typing import Any
 
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
-from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.cluster import Cluster, cluster_now
 
 _ACTOR_CPUS = 0.9
 """An actor on a CPU keeps nearly a whole core busy; the rest is for reading and merging, which mostly wait."""
@@ -31,6 +31,11 @@ class ScanLayout:
         """What an actor holds, as options of ``ray.remote``."""
         return {"num_gpus": 1} if self.gpu else {"num_cpus": _ACTOR_CPUS}
 
+    def room(self) -> int:
+        """How many of the actors the machines that are alive now have room for."""
+        cluster = cluster_now()
+        return min(self.workers, cluster.gpus if self.gpu else cluster.cpus)
+
     @classmethod
     def of(cls, config: ScanConfig, cluster: Cluster, calls: int) -> ScanLayout:
         """The layout that the configuration asks for on this cluster, for so many calls of actors.
@@ -38,25 +43,24 @@ class ScanLayout:
         By default it has an actor for each CPU, but not more than there are calls: each takes seconds to start.
 
         Raises:
-            RayselError: the cluster has fewer GPUs or CPUs than there are to be actors.
+            RayselError: a local Ray has fewer GPUs or CPUs than there are to be actors. To a cluster machines may join.
         """
         if config.gpus:
-            if config.gpus > cluster.gpus:
+            if config.gpus > cluster.gpus and not cluster.grows:
                 raise RayselError(
-                    f"--gpus {config.gpus}, but the cluster has {cluster.gpus} GPUs: wait until all machines have "
-                    "joined, or ask for at most that many"
+                    f"--gpus {config.gpus}, but this machine has {cluster.gpus} GPUs: ask for at most that many"
                 )
             device = "cuda" if config.device == "auto" else config.device
             return cls(config.gpus, forward_batch(config), gpu=True, device=device)
         if config.device == "cuda":
             raise RayselError("--device cuda without --gpus: give the number of actors that each get a GPU")
-        if cluster.cpus < 1:
+        if cluster.cpus < 1 and not config.workers:
             raise RayselError("the cluster has no CPU to scan on: add a machine with CPUs, or give --gpus")
         workers = config.workers or min(cluster.cpus, max(calls, 1))
-        if workers > cluster.cpus:
+        if workers > cluster.cpus and not cluster.grows:
             raise RayselError(
-                f"--workers {workers}, but the cluster has {cluster.cpus} CPUs: wait until all machines have joined, "
-                "or ask for at most that many"
+                f"--workers {workers}, but this Ray has {cluster.cpus} CPUs: ask for at most that many, or give it "
+                "more with --num-cpus"
             )
         return cls(workers, forward_batch(config), gpu=False, device="cpu")
 

@@ -1,85 +1,72 @@
-"""Detects that a pool of actors must stop: another size fits since machines were lost or joined, or the disk is full.
+"""Detects that a stream must begin again because a machine is lost for good, or end because the disk is full.
 
-Ray Data's pool has a fixed size. An actor whose machine is lost waits for a place with the calls that it was given, and
-would wait forever if no machine has room for it.
+Ray Data's pool has a fixed size. An actor without a place gets no calls, and starts when a machine joins. One whose
+machine is lost keeps its calls, and would wait forever if no machine has room for it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ray.data import DataContext
 
-from raysel.pipeline.cluster import Cluster, cluster_now
+from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.scan.layout import ScanLayout
 
 CHECK_EVERY_S = 1.0
 
 
-class PoolSizeChanged(Exception):  # noqa: N818 (it is not an error)
-    """For a while the cluster has had room for another number of the scan's actors than its pool has."""
-
-    def __init__(self, actors: int) -> None:
-        super().__init__(actors)
-        self.actors = actors
-        """How many actors the cluster has room for now, at most as many as were asked for."""
-
-
-@dataclass(frozen=True)
-class ActorPool:
-    """The pool of a running stream."""
-
-    actors: int
-    """Number of actors in the pool."""
-    wanted: int
-    """Number of actors that were asked for."""
-    gpu: bool
-    """True if each actor holds a GPU, False if each holds a CPU."""
-    patience_s: float
-    """Seconds that another machine may take to replace a lost one; -1: no limit."""
-
-    def fitting(self) -> int:
-        """How many of the wanted actors the cluster has room for now."""
-        cluster = cluster_now()
-        return min(self.wanted, cluster.gpus if self.gpu else cluster.cpus)
+class MachineLost(Exception):  # noqa: N818 (it is not an error)
+    """A machine with actors was lost, and no other has replaced it in time."""
 
 
 class PoolWatch:
-    """Checks every second whether a pool can go on."""
+    """Checks every second whether the pool of a stream can go on."""
 
-    def __init__(self, pool: ActorPool, cluster: Cluster) -> None:
-        self._pool, self._cluster = pool, cluster
-        self._check_at = self._fitted_at = time.monotonic()
+    def __init__(self, layout: ScanLayout, patience_s: float, cluster: Cluster) -> None:
+        """Begin to watch.
+
+        Args:
+            layout: the pool.
+            patience_s: seconds that another machine may take to replace a lost one; -1: no limit.
+            cluster: the cluster at the start of the run.
+        """
+        self._layout, self._patience_s, self._cluster = layout, patience_s, cluster
+        self._check_at = time.monotonic()
+        self._room = layout.room()
+        self._lost_at: float | None = None
 
     def check(self) -> None:
-        """Fail if the pool must end. A cluster without room for any actor is waited for.
+        """Fail if the stream must end. A cluster without room for any actor is waited for.
 
         Raises:
-            PoolSizeChanged: another pool size has fitted for the pool's patience.
+            MachineLost: the patience with a lost machine is over.
             RayselError: the disk of a local Ray is full.
         """
-        now, pool = time.monotonic(), self._pool
+        now = time.monotonic()
         if now < self._check_at:
             return
         self._check_at = now + CHECK_EVERY_S
         self._cluster.check_disk()
-        if pool.patience_s < 0:
+        if self._patience_s < 0:
             return
-        fitting = pool.fitting()
-        if fitting in (pool.actors, 0):
-            self._fitted_at = now
-        elif now - self._fitted_at >= pool.patience_s:
-            raise PoolSizeChanged(fitting)
+        room = self._layout.room()
+        # After a loss, an actor that has never had a call may have taken the place of one with calls.
+        if room == self._layout.workers or (self._lost_at is None and room >= self._room):
+            self._room, self._lost_at = room, None
+        elif self._lost_at is None or room == 0:
+            self._lost_at = now
+        elif now - self._lost_at >= self._patience_s:
+            raise MachineLost
 
 
-def watch_pool(context: DataContext, pool: ActorPool, cluster: Cluster, say: Callable[[str], None]) -> None:
+def watch_pool(context: DataContext, watch: Callable[[], PoolWatch], say: Callable[[str], None]) -> None:
     """Let streams that run in `context` fail as `PoolWatch.check` does.
 
     Args:
         context: the stream's settings.
-        pool: the stream's actors.
-        cluster: the cluster at the start of the run.
+        watch: makes the watch of a stream when it begins. Ray pickles it with the context.
         say: prints a line; called if this version of Ray has no place for the check.
     """
     try:
@@ -91,7 +78,7 @@ def watch_pool(context: DataContext, pool: ActorPool, cluster: Cluster, say: Cal
 
     class Callback(ExecutionCallback):
         def __init__(self) -> None:
-            self._watch = PoolWatch(pool, cluster)
+            self._watch = watch()
 
         def on_execution_step(self, executor: object) -> None:
             self._watch.check()

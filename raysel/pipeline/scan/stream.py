@@ -30,8 +30,8 @@ def call_results(
         cutoffs: Ray's handle of the `CutoffKeeper`.
 
     Raises:
-        PoolSizeChanged: another number of actors fits the cluster now.
-        RayselError: the actors did not start, or nothing moved, for longer than the configuration allows.
+        MachineLost: the stream must begin again, over the images that it has not delivered.
+        RayselError: nothing moved for longer than the configuration allows.
     """
     config, neurons = runs[0].config.scan, sum(first_neurons(run.network.taps)[-1] for run in runs)
     settings = ActorSettings(
