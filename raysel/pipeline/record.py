@@ -29,6 +29,8 @@ _STAGES = ("source", "network", "scan", "derive")
 if TYPE_CHECKING:
     from raysel.network import Network
 
+_GONE = ("wait_for_min_actors_s",)
+"""Options of [scan] that earlier indexes record and that changed no result."""
 _PACKAGES = ("raysel", "ray", "torch", "torchvision", "numpy", "pyarrow", "pillow")
 
 
@@ -125,7 +127,10 @@ def recorded_config(manifest: Manifest) -> RunConfig:
         RayselError: it has options that this raysel does not know.
     """
     try:
-        return TypeAdapter(RunConfig).validate_python({stage: manifest.config[stage] for stage in _STAGES})
+        record = {stage: {**manifest.config[stage]} for stage in _STAGES}
+        for option in _GONE:
+            record["scan"].pop(option, None)
+        return TypeAdapter(RunConfig).validate_python(record)
     except (KeyError, ValidationError) as error:
         made_by = manifest.software.get("raysel", "another version")
         raise RayselError(f"the index has options of raysel {made_by}: index again with this raysel") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from raysel.marks import with_changes
 from raysel.pipeline.derive.again import derive_again
 from raysel.pipeline.progress import Reporter
 from raysel.pipeline.publish import Outcome
+from raysel.pipeline.record import recorded_config
 from raysel.store import open_index
 from tests.end_to_end.conftest import Indexed
 from tests.end_to_end.runs import digests, notes, run
@@ -38,6 +40,16 @@ def labels(indexed: Indexed, tmp_path_factory: pytest.TempPathFactory) -> str:
         rows.writerow(["key", "digit"])
         rows.writerows((key, key.split(".")[0][-1]) for key in open_index(indexed.out).images["key"].to_pylist())
     return str(path)
+
+
+def test_options_that_are_gone(indexed: Indexed) -> None:
+    """Those that changed no result are passed over. An index with others cannot be derived again."""
+    config = indexed.manifest.config
+    for option, fault in (("wait_for_min_actors_s", None), ("no_such_option", "index again with this raysel")):
+        recorded = {"config": {**config, "scan": {**config["scan"], option: 7}}}
+        manifest = indexed.manifest.model_copy(update=recorded)
+        with pytest.raises(RayselError, match=fault) if fault else nullcontext():
+            assert recorded_config(manifest) == recorded_config(indexed.manifest)
 
 
 def test_it_is_what_a_run_gives(indexed: Indexed, labels: str, tmp_path: Path) -> None:
