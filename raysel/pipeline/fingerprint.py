@@ -24,7 +24,7 @@ SCAN_VERSION = 2
 
 2: images run alone in networks that mix the images of a batch and in those that cannot be traced.
 """
-DERIVE_VERSION = 9
+DERIVE_VERSION = 10
 """Increment this when the same rankings give another index.
 
 2: neuron features are plain sums in float64, which changes their last bits, and there is no option `border`.
@@ -35,6 +35,7 @@ DERIVE_VERSION = 9
 7: fields behind group norm over rows, instance norm with stored statistics and batch norm without.
 8: the chance level is not below 0 by a rounding error.
 9: pictures are smaller, and float16 features are an option; columns of the neurons table are as before.
+10: color names of crops are summed pixel by pixel, which changes their last digits.
 """
 
 

@@ -21,8 +21,8 @@ def color_names(evidence: Evidence) -> dict[str, Value]:
     visible ones. A group of columns is None if no pixel takes part.
 
     Two approximations save most of the time. If a side has more than 32 pixels, every k-th row or column is named, with
-    the least k that leaves at most 32. And the pixels of crops are counted in 64 ** 3 cells of colors first; those of
-    the feature are exact. Over a hundred crops of photographs, shares are within 0.02 of those without either.
+    the least k that leaves at most 32. And the pixels of crops have the memberships of one of 64 ** 3 cells of colors;
+    those of the feature are exact. Over a hundred crops of photographs, shares are within 0.02 of those without either.
     """
     row, column = (-(-length // _MOST_LINES) for length in evidence.count.shape)
     feature, weights = evidence.feature[::row, ::column], evidence.pixel_weights[::row, ::column]
@@ -46,9 +46,7 @@ def _of_crops(crops: Crops, weights: NDArray[np.float64]) -> NDArray[np.float64]
         cells *= LEVELS
         cells += channel
     weight = np.broadcast_to(of_crop, cells.shape) if crops.complete else crops.visible * of_crop
-    total = np.bincount(cells.ravel(), weight.ravel())
-    occurring = np.flatnonzero(total != 0)
-    by_name = total[occurring].astype(np.float32) @ memberships_by_cell()[occurring]
+    by_name = weight.astype(np.float32).ravel() @ memberships_by_cell().take(cells.ravel(), axis=0)
     return by_name.astype(np.float64)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +35,25 @@ class _Level:
     ends: dict[str, tuple[float, float]]
     """Name -> (angle, slope) of the sigmoid that ends its sector, in order. It begins where the sector before ends."""
 
-    def memberships(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64 [names, P]: how well each of the level's names describes colors (a, b), float64 [P] each."""
-        x, y = a - self.center[0], b - self.center[1]
+    @cached_property
+    def names(self) -> NDArray[np.int64]:
+        """int64 [names]: places in `NAMES`."""
+        return np.array([NAMES.index(name) for name in self.ends])
+
+    @cached_property
+    def across(self) -> NDArray[np.float64]:
+        """float64 [names, 2]: the directions in which the sigmoids at the ends of the sectors rise, by their slopes."""
+        angles, slopes = np.array(list(self.ends.values())).T
+        return slopes[:, None] * np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1)
+
+    def memberships(self, ab: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 [names, P]: how well each of the level's names describes colors (a, b), float64 [2, P]."""
+        x, y = xy = ab - np.array(self.center)[:, None]
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         radius = ((x * cos + y * sin) / self.axes[0]) ** 2 + ((y * cos - x * sin) / self.axes[1]) ** 2
-        angles, slopes = np.array(list(self.ends.values())).T
-        across = slopes * np.cos(np.radians(angles)), slopes * np.sin(np.radians(angles))
-        before_end = _sigmoid(across[0][:, None] * x + across[1][:, None] * y)
-        return before_end * (1 - np.roll(before_end, 1, axis=0)) * _sigmoid(self.slope * (radius - 1))
+        before_end = _sigmoid(self.across @ xy)
+        after_start = 1 - before_end[np.arange(-1, len(before_end) - 1)]
+        return before_end * after_start * _sigmoid(self.slope * (radius - 1))
 
 
 _LIGHTNESS = np.array([31.0, 42.0, 51.0, 66.0, 76.0])
@@ -80,13 +90,14 @@ _DARK, _LIGHT = (28.28, 0.71), (79.65, 0.31)
 
 def memberships(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
     """Memberships of each of `NAMES`, float64 [P, 11] with rows of sum 1, of sRGB colors in 0..1, float64 [P, 3]."""
-    lightness, *ab = cielab(rgb).T
+    lab = cielab(rgb).T
+    lightness, ab = lab[0], lab[1:]
     level = np.searchsorted(_LIGHTNESS, lightness)
     found = np.zeros((len(NAMES), len(rgb)))
-    for number in np.unique(level).tolist():
-        inside, model = np.flatnonzero(level == number), _MODEL[number]
-        rows = np.array([NAMES.index(name) for name in model.ends])
-        found[np.ix_(rows, inside)] = model.memberships(ab[0][inside], ab[1][inside])
+    for number, model in enumerate(_MODEL):
+        inside = np.flatnonzero(level == number)
+        if len(inside):
+            found[model.names[:, None], inside] = model.memberships(ab[:, inside])
     rest = np.maximum(1 - found.sum(axis=0), 0)
     not_black, white = (_sigmoid(slope * (lightness - at)) for at, slope in (_DARK, _LIGHT))
     found[-3:] = rest * (1 - not_black), rest * not_black * (1 - white), rest * white
@@ -102,7 +113,7 @@ def memberships_by_cell() -> NDArray[np.float32]:
     size = 256 // LEVELS
     steps = (np.arange(LEVELS) * size + (size - 1) / 2) / 255
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
-    return memberships(cells.reshape(-1, 3)).astype(np.float32)
+    return np.ascontiguousarray(memberships(cells.reshape(-1, 3)), np.float32)  # a cell's row is in one place
 
 
 def cielab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
