@@ -139,7 +139,8 @@ class ScanConfig:
     """How to run the network over all images."""
 
     workers: Annotated[PositiveInt | None, Enters.NONE] = None
-    """Number of CPU actors that run the network, one thread each. By default one per CPU of the cluster."""
+    """Number of CPU actors that run the network, one thread each. By default one per CPU that the cluster has
+    when the scan begins."""
     gpus: Annotated[NonNegativeInt, Enters.INDIRECTLY] = 0
     """Number of actors with one GPU each; CPU tasks then decode the images. 0 uses the CPUs only."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Enters.NONE] = "auto"
@@ -158,11 +159,11 @@ class ScanConfig:
     """Seconds between snapshots of the scan: about as much as a killed run loses. Snapshots take at most 5% of the
     time."""
     no_progress_timeout_s: Annotated[Seconds, Enters.NONE] = 1800
-    """Stop the run if nothing progresses for this many seconds, such as without a machine that has room for an actor.
-    -1 waits forever."""
+    """Stop the run if nothing progresses for this many seconds, for example because no machine has room for an
+    actor. -1 waits forever."""
     lost_machine_wait_s: Annotated[Seconds, Enters.NONE] = 120
-    """Seconds to wait for a replacement when a machine is lost, before the scan continues with fewer actors. Machines
-    that join later are used. -1 waits forever."""
+    """Seconds that an actor whose machine is lost may wait for another, before the scan continues with fewer actors. -1
+    waits forever."""
     actor_restarts: Annotated[Times, Enters.NONE] = -1
     """Restarts of an actor that died. -1 means no limit."""
     task_retries: Annotated[Times, Enters.NONE] = -1

@@ -21,7 +21,7 @@ def color_names(evidence: Evidence) -> dict[str, Value]:
     visible ones. A group of columns is None if no pixel takes part.
 
     Two approximations save most of the time. If a side has more than 32 pixels, every k-th row or column is named, with
-    the least k that leaves at most 32. And the pixels of crops have the memberships of one of 64 ** 3 cells of colors;
+    the least k that leaves at most 32. And each pixel of a crop takes the memberships of its cell, one of 64 ** 3;
     those of the feature are exact. Over a hundred crops of photographs, shares are within 0.02 of those without either.
     """
     row, column = (-(-length // _MOST_LINES) for length in evidence.count.shape)
@@ -46,8 +46,11 @@ def _of_crops(crops: Crops, weights: NDArray[np.float64]) -> NDArray[np.float64]
         cells *= LEVELS
         cells += channel
     weight = np.broadcast_to(of_crop, cells.shape) if crops.complete else crops.visible * of_crop
-    by_name = weight.astype(np.float32).ravel() @ memberships_by_cell().take(cells.ravel(), axis=0)
-    return by_name.astype(np.float64)
+    # Not by BLAS, whose sums depend on its threads.
+    by_name: NDArray[np.float64] = np.einsum(
+        "p,pn->n", weight.ravel(), memberships_by_cell().take(cells.ravel(), axis=0)
+    )
+    return by_name
 
 
 def _named(prefix: str, by_name: NDArray[np.float64]) -> dict[str, Value]:

@@ -42,7 +42,7 @@ class _Level:
 
     @cached_property
     def across(self) -> NDArray[np.float64]:
-        """float64 [names, 2]: the directions in which the sigmoids at the ends of the sectors rise, by their slopes."""
+        """float64 [names, 2]: in which direction the sigmoid at the end of each sector rises, times its slope."""
         angles, slopes = np.array(list(self.ends.values())).T
         return slopes[:, None] * np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1)
 

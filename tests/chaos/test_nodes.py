@@ -42,7 +42,7 @@ def test_a_machine_is_lost_in_scan_and_one_in_derive(undisturbed: Undisturbed, f
         in_derive.unlink()
         assert run.wait(240) == 0, said.read_text()
     undisturbed.assert_same(config.out)
-    assert "a machine was lost and not replaced" in said.read_text()
+    assert "a machine was lost: continuing" in said.read_text()
     assert "there is room for 3 of 4 actors" in said.read_text()
     log = faults / "log"
     lost = {held(log, event)[0][1] for event in ("forward", "task-decode")}

@@ -102,7 +102,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_sends_as_many_candidates_as_the_formula(local_ray: None, log: Path, tmp_path: Path) -> None:
-    """s is the images on their way to the driver, for which the network waits if they are too many."""
+    """s is the number of images on their way to the driver. The network waits while there are more."""
     per_class, depth, on_the_way = 400, 10, 240
     images = as_tars(corpus(per_class, unlabelled=0), tmp_path / "tars", 4)
     config = zoo_run(tmp_path / "index", images, log, workers=2, slice_images=100, rank_depth=depth)

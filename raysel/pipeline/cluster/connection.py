@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import signal
 import threading
@@ -29,6 +28,8 @@ class Cluster:
     gpus: int
     session: str | None = None
     """Folder in which a local Ray keeps its session; None if the Ray is not the run's own."""
+    machines: frozenset[str] = frozenset()
+    """Ray's ids of the machines."""
 
     @property
     def grows(self) -> bool:
@@ -55,7 +56,7 @@ def cluster_now() -> Cluster:
     def total(resource: str) -> int:
         return int(sum(node["Resources"].get(resource, 0) for node in nodes))
 
-    return Cluster(total("CPU"), total("GPU"))
+    return Cluster(total("CPU"), total("GPU"), machines=frozenset(node["NodeID"] for node in nodes))
 
 
 class Connection:
@@ -71,7 +72,7 @@ class Connection:
         self._ready, self._over = threading.Event(), threading.Event()
         self._session: str | None = None
         self._fault: BaseException | None = None
-        self._cluster: Cluster | None = None
+        self._settled = False
         self._settings = ExitStack()
 
     def begin(self) -> None:
@@ -81,24 +82,21 @@ class Connection:
             self._thread.start()
 
     def __call__(self) -> Cluster:
-        """The cluster as it was found. Waits for the connection.
+        """The cluster as it is now. Waits for the connection.
 
         Raises:
             RayselError: no cluster answers at the address, or no local Ray starts.
         """
-        if self._cluster is None:
+        if not self._settled:
             self.begin()
             if self._thread is not None:
                 self._ready.wait()
             if self._fault is not None:
                 raise self._fault
             _take_sigterm_back()
-            # Actors of an earlier run in this process that could not start hold CPUs until Python collects their
-            # handles, which form cycles. Nothing is collected while this run waits for those CPUs.
-            gc.collect()
             self._settings.enter_context(settled(self._verbose))
-            self._cluster = replace(cluster_now(), session=self._session)
-        return self._cluster
+            self._settled = True
+        return replace(cluster_now(), session=self._session)
 
     def __enter__(self) -> Connection:
         return self

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.util import ActorPool as RayActorPool
 
 from raysel.config import NetworkConfig
 from raysel.errors import RayselError
@@ -94,13 +94,8 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
     actors: list[Any] = []
     try:
         fill_machines(inputs, shared, TaskRunner(config, run.cluster()), run.reporter.say)
-        # An actor without a place would keep the job that it is given.
-        actors += [remote.remote(settings, shared) for _ in range(min(max(layout.room(), 1), len(jobs)))]
-        pool = RayActorPool(actors)
-        for job in jobs:
-            pool.submit(lambda actor, job: actor.run.remote(job, entries.take(job.rows)), job)
-        while pool.has_next():
-            job, values = _next(pool, config.no_progress_timeout_s)
+        actors += [remote.remote(settings, shared) for _ in range(min(layout.workers, len(jobs)))]
+        for job, values in _results(actors, entries, jobs, config.no_progress_timeout_s):
             found[job.intervention][job.rows] = values
             put_snapshot(run.folder, f"{_folder(run)}/{job.name}", {"responses": values})
             stage.advance(1)
@@ -110,15 +105,26 @@ def _run_jobs(run: Run, entries: Entries, jobs: list[Job], found: dict[str, NDAr
         clear_machines(shared)
 
 
-def _next(pool: RayActorPool, limit: int) -> tuple[Job, NDArray[np.float32]]:
-    """The next job that ended, and its responses."""
-    try:
-        return cast(Any, pool.get_next_unordered(limit if limit >= 0 else None))
-    except TimeoutError as error:
-        raise RayselError(
-            f"no job of the interventions ended for {limit} s (no_progress_timeout_s): look at the cluster, then run "
-            "again to resume"
-        ) from error
+def _results(
+    actors: list[Any], entries: Entries, jobs: list[Job], limit: int
+) -> Iterator[tuple[Job, NDArray[np.float32]]]:
+    """Each job as it ends, and its responses. An actor gets its first job when it has a place in the cluster."""
+    waiting, left = deque(jobs), len(jobs)
+    running = {actor.__ray_ready__.remote(): actor for actor in actors}
+    while left:
+        ended, _ = ray.wait(list(running), timeout=limit if limit >= 0 else None)
+        if not ended:
+            raise RayselError(
+                f"no job of the interventions ended for {limit} s (no_progress_timeout_s): look at the cluster, then "
+                "run again to resume"
+            )
+        actor = running.pop(ended[0])
+        if (result := ray.get(ended[0])) is not True:
+            left -= 1
+            yield result
+        if waiting:
+            job = waiting.popleft()
+            running[actor.run.remote(job, entries.take(job.rows))] = actor
 
 
 def _folder(run: Run) -> str:

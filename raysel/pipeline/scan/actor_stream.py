@@ -17,7 +17,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 from raysel.config import Preprocessing, ScanConfig
 from raysel.errors import RayselError
 from raysel.images import GROUP_IMAGES, ImagesList, Slice, Source, slices
-from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.cluster import Cluster, cluster_now
 from raysel.pipeline.scan.actor import decode_images
 from raysel.pipeline.scan.layout import ScanLayout
 from raysel.pipeline.scan.pool import MachineLost, PoolWatch, watch_pool
@@ -90,17 +90,20 @@ class ActorStream:
         context.wait_for_min_actors_s = -1  # the first actors begin, and machines may join later
         context.execution_no_progress_timeout_s = config.no_progress_timeout_s
         context.execution_options.preserve_order = False
+        room = layout.room(cluster_now())
         # Machines are lost while actors start, too. What raysel raises there fails in every actor, and so ends the run.
-        context.max_consecutive_actor_init_deaths = layout.workers
+        context.max_consecutive_actor_init_deaths = max(room, 1)
         watch_pool(context, partial(PoolWatch, layout, config.lost_machine_wait_s, self.cluster), self.say)
-        if (room := layout.room()) < layout.workers:
+        if not room:
+            self.say("no machine has room for an actor yet: waiting")
+        elif room < layout.workers:
             self.say(f"there is room for {room} of {layout.workers} actors; the others start when machines join")
         try:
             yield from stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except ExecutionTimeoutError as error:
             raise RayselError(
-                f"no progress for {config.no_progress_timeout_s} s (no_progress_timeout_s): check that the cluster has "
-                f"free {'GPUs' if layout.gpu else 'CPUs'}, and run again; a scan resumes from its snapshot"
+                f"no progress for {config.no_progress_timeout_s} s (no_progress_timeout_s): check the source, and that "
+                f"the cluster has free CPUs{' and GPUs' if layout.gpu else ''}, and run again; a scan resumes"
             ) from error
 
     def _slices_of(self, missing: NDArray[np.int64]) -> list[Slice]:
@@ -115,7 +118,7 @@ class ActorStream:
 
 
 def despite_lost_machines(results: Callable[[], Iterator[T]], say: Callable[[str], None]) -> Iterator[T]:
-    """The results of streams, each of which ends when a machine is lost for good.
+    """The results of streams, of which one ends and the next begins when a machine is lost.
 
     Args:
         results: of one stream, over all images that are still missing when it is called.
@@ -126,4 +129,4 @@ def despite_lost_machines(results: Callable[[], Iterator[T]], say: Callable[[str
             yield from results()
             return
         except MachineLost:
-            say("a machine was lost and not replaced: continuing without it")
+            say("a machine was lost: continuing with those that are there")

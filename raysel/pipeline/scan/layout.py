@@ -7,7 +7,7 @@ from typing import Any
 
 from raysel.config import ScanConfig
 from raysel.errors import RayselError
-from raysel.pipeline.cluster import Cluster, cluster_now
+from raysel.pipeline.cluster import Cluster
 
 _ACTOR_CPUS = 0.9
 """An actor on a CPU keeps nearly a whole core busy; the rest is for reading and merging, which mostly wait."""
@@ -31,9 +31,8 @@ class ScanLayout:
         """What an actor holds, as options of ``ray.remote``."""
         return {"num_gpus": 1} if self.gpu else {"num_cpus": _ACTOR_CPUS}
 
-    def room(self) -> int:
-        """How many of the actors the machines that are alive now have room for."""
-        cluster = cluster_now()
+    def room(self, cluster: Cluster) -> int:
+        """How many of the actors the cluster has room for, if nothing else runs there."""
         return min(self.workers, cluster.gpus if self.gpu else cluster.cpus)
 
     @classmethod
@@ -43,7 +42,8 @@ class ScanLayout:
         By default it has an actor for each CPU, but not more than there are calls: each takes seconds to start.
 
         Raises:
-            RayselError: a local Ray has fewer GPUs or CPUs than there are to be actors. To a cluster machines may join.
+            RayselError: a local Ray has fewer GPUs or CPUs than there are to be actors (a cluster may grow), there is
+                no CPU, or ``device`` is ``cuda`` without GPUs.
         """
         if config.gpus:
             if config.gpus > cluster.gpus and not cluster.grows:
@@ -55,7 +55,9 @@ class ScanLayout:
         if config.device == "cuda":
             raise RayselError("--device cuda without --gpus: give the number of actors that each get a GPU")
         if cluster.cpus < 1 and not config.workers:
-            raise RayselError("the cluster has no CPU to scan on: add a machine with CPUs, or give --gpus")
+            raise RayselError(
+                "the cluster has no CPU to scan on: add a machine, or give --workers or --gpus to wait for one"
+            )
         workers = config.workers or min(cluster.cpus, max(calls, 1))
         if workers > cluster.cpus and not cluster.grows:
             raise RayselError(

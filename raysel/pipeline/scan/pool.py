@@ -1,24 +1,25 @@
-"""Detects that a stream must begin again because a machine is lost for good, or end because the disk is full.
+"""Detects that a stream must begin again because a machine is lost, or end because the disk is full.
 
 Ray Data's pool has a fixed size. An actor without a place gets no calls, and starts when a machine joins. One whose
-machine is lost keeps its calls, and would wait forever if no machine has room for it.
+machine is lost keeps its calls until it has another place, which it may never get.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ray.data import DataContext
 
-from raysel.pipeline.cluster import Cluster
+from raysel.pipeline.cluster import Cluster, cluster_now
 from raysel.pipeline.scan.layout import ScanLayout
 
 CHECK_EVERY_S = 1.0
 
 
 class MachineLost(Exception):  # noqa: N818 (it is not an error)
-    """A machine with actors was lost, and no other has replaced it in time."""
+    """A machine was lost, and an actor that ran there has waited too long for another place."""
 
 
 class PoolWatch:
@@ -29,19 +30,21 @@ class PoolWatch:
 
         Args:
             layout: the pool.
-            patience_s: seconds that another machine may take to replace a lost one; -1: no limit.
+            patience_s: seconds that an actor whose machine is lost may wait for another; -1: no limit.
             cluster: the cluster at the start of the run.
         """
         self._layout, self._patience_s, self._cluster = layout, patience_s, cluster
-        self._check_at = time.monotonic()
-        self._room = layout.room()
-        self._lost_at: float | None = None
+        self._check_at = self._complete_at = time.monotonic()
+        self._machines = cluster_now().machines
 
-    def check(self) -> None:
+    def check(self, restarting: int) -> None:
         """Fail if the stream must end. A cluster without room for any actor is waited for.
 
+        Args:
+            restarting: how many actors have run, and now wait for a place or start again.
+
         Raises:
-            MachineLost: the patience with a lost machine is over.
+            MachineLost: the patience is over.
             RayselError: the disk of a local Ray is full.
         """
         now = time.monotonic()
@@ -49,15 +52,12 @@ class PoolWatch:
             return
         self._check_at = now + CHECK_EVERY_S
         self._cluster.check_disk()
-        if self._patience_s < 0:
-            return
-        room = self._layout.room()
-        # After a loss, an actor that has never had a call may have taken the place of one with calls.
-        if room == self._layout.workers or (self._lost_at is None and room >= self._room):
-            self._room, self._lost_at = room, None
-        elif self._lost_at is None or room == 0:
-            self._lost_at = now
-        elif now - self._lost_at >= self._patience_s:
+        there = cluster_now()
+        self._machines |= there.machines
+        # An actor may also have crashed, and start again on the same machine.
+        if not restarting or self._machines == there.machines or not self._layout.room(there):
+            self._complete_at = now
+        elif 0 <= self._patience_s <= now - self._complete_at:
             raise MachineLost
 
 
@@ -80,7 +80,7 @@ def watch_pool(context: DataContext, watch: Callable[[], PoolWatch], say: Callab
         def __init__(self) -> None:
             self._watch = watch()
 
-        def on_execution_step(self, executor: object) -> None:
-            self._watch.check()
+        def on_execution_step(self, executor: Any) -> None:
+            self._watch.check(sum(operator.get_actor_info().restarting for operator in executor._topology))
 
     context.custom_execution_callback_classes = [Callback]

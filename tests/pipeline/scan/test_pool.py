@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,58 +22,70 @@ PATIENCE_S = 60
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One number: how many actors the cluster has room for."""
-    room = [POOL.workers]
-    monkeypatch.setattr(ScanLayout, "room", lambda _: room[0])
-    return room
+def machines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One string: a letter for each machine with one CPU that is alive."""
+    machines = ["abc"]
+    monkeypatch.setattr(
+        "raysel.pipeline.scan.pool.cluster_now",
+        lambda: Cluster(cpus=len(machines[0]), gpus=0, machines=frozenset(machines[0])),
+    )
+    return machines
 
 
-def watch_of(pool: ScanLayout = POOL, patience_s: float = PATIENCE_S, cluster: Cluster = CLUSTER) -> PoolWatch:
-    return PoolWatch(pool, patience_s, cluster)
+def watch_of(patience_s: float = PATIENCE_S, cluster: Cluster = CLUSTER) -> PoolWatch:
+    return PoolWatch(POOL, patience_s, cluster)
 
 
-# Seconds with room for so many of three actors, in order. The last seconds end the stream, or nothing does.
-ROOMS = {
-    "a machine that returns in time": ([(300, 3), (50, 2), (10, 3), (50, 1), (10, 3)], None),
-    "one that does not": ([(300, 3), (50, 2), (10, 3), (50, 1)], (11, 1)),
-    "a cluster without room is waited for": ([(10, 3), (1000, 0), (50, 2)], (11, 2)),
-    "room from the first was for fewer": ([(1000, 1)], None),
-    "machines that join": ([(300, 1), (300, 2), (300, 3)], None),
-    "one of those is lost": ([(300, 1), (300, 2), (50, 1)], (11, 1)),
-    "another actor may have the place of the lost one": ([(300, 2), (5, 1), (45, 2)], (11, 2)),
-    "there is room for all again": ([(300, 2), (5, 1), (45, 2), (300, 3)], None),
+# Seconds with these machines and so many actors that wait for a place. The last ones end the stream, or none do.
+Seconds = tuple[int, str, int]
+CASES: dict[str, tuple[list[Seconds], Seconds | None]] = {
+    "machines that replace others": (
+        [(300, "abc", 0), (50, "ab", 1), (10, "abd", 0), (50, "ad", 1), (300, "ade", 0)],
+        None,
+    ),
+    "a machine that is not replaced": ([(300, "abc", 0), (50, "ab", 1)], (11, "ab", 1)),
+    "its actors had no calls yet": ([(300, "abc", 0), (1000, "ab", 0)], None),
+    "its actors have other places": ([(300, "abc", 0), (50, "ab", 1), (1000, "ab", 0)], None),
+    "another actor has the place on the new machine": ([(300, "ab", 0), (5, "a", 1), (50, "ac", 1)], (11, "ac", 1)),
+    "one machine is lost and another joins at once": ([(300, "ab", 0), (50, "ac", 1)], (11, "ac", 1)),
+    "a cluster without room is waited for": ([(10, "abc", 0), (1000, "", 3), (50, "a", 2)], (11, "a", 2)),
+    "actors that crash": ([(1000, "abc", 1)], None),
+    "machines that join": ([(300, "a", 0), (300, "ab", 0), (300, "abc", 0)], None),
+    "one that joined is lost": ([(300, "a", 0), (300, "ab", 0), (50, "a", 1)], (11, "a", 1)),
 }
 
 
-@pytest.mark.parametrize("case", ROOMS)
-def test_room_that_is_lost_must_return_within_the_patience(clock: Clock, room: list[int], case: str) -> None:
-    before, end = ROOMS[case]
+@pytest.mark.parametrize("case", CASES)
+def test_an_actor_of_a_lost_machine_waits_for_the_patience(clock: Clock, machines: list[str], case: str) -> None:
+    before, end = CASES[case]
 
-    def check_for(seconds: int, actors: int) -> None:
-        room[0] = actors
+    def check_for(seconds: int, there: str, restarting: int) -> None:
+        machines[0] = there
         for _ in range(seconds):
             clock.now += 1
-            watch.check()
+            watch.check(restarting)
 
-    room[0] = before[0][1]
+    machines[0] = before[0][1]
     watch = watch_of()
-    for seconds, actors in before:
-        check_for(seconds, actors)
+    for each in before:
+        check_for(*each)
     if end:
         with pytest.raises(MachineLost):
             check_for(*end)
 
 
-def test_the_check_runs_at_each_step_of_a_stream(clock: Clock, room: list[int]) -> None:
+def test_the_check_runs_at_each_step_of_a_stream(clock: Clock, machines: list[str]) -> None:
     context, said = DataContext(), list[str]()
     watch_pool(context, watch_of, said.append)
     callback = context.custom_execution_callback_classes[0]()
-    room[0] = 2
-    callback.on_execution_step(None)
+    reader, actors = (Mock(**{"get_actor_info.return_value.restarting": count}) for count in (0, 1))
+    executor = Mock(_topology={reader: None, actors: None})
+    machines[0] = "ab"
+    clock.now += 1
+    callback.on_execution_step(executor)
     clock.now += 2 * PATIENCE_S
     with pytest.raises(MachineLost):
-        callback.on_execution_step(None)
+        callback.on_execution_step(executor)
     assert said == []
 
 
@@ -85,19 +98,21 @@ def test_a_ray_without_execution_callbacks(monkeypatch: pytest.MonkeyPatch) -> N
     assert "lost machines and a full disk will not be noticed" in said[0]
 
 
-def test_without_a_limit_to_the_patience_no_room_is_too_small(clock: Clock, room: list[int]) -> None:
+def test_without_a_limit_to_the_patience_no_wait_is_too_long(clock: Clock, machines: list[str]) -> None:
     watch = watch_of(patience_s=-1)
-    room[0] = 2
+    machines[0] = "ab"
     for _ in range(1000):
         clock.now += 1000
-        watch.check()
+        watch.check(1)
 
 
-def test_a_disk_that_fills_up(clock: Clock, room: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up(
+    clock: Clock, machines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watch = watch_of(cluster=replace(CLUSTER, session=str(tmp_path)))
     clock.now += 1
-    watch.check()
+    watch.check(0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1 << 30, (1 << 30) - 1, 1))
     clock.now += 1
     with pytest.raises(RayselError, match=rf"^the disk of {tmp_path}, where Ray keeps its session, is full: "):
-        watch.check()
+        watch.check(0)
