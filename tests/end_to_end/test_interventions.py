@@ -30,10 +30,11 @@ ALL = "gray,shape,orientation,symmetry"
 
 
 def test_the_result_does_not_depend_on_the_actors(indexed: Indexed, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("raysel.pipeline.interventions.jobs.JOB_RUNS", 100)  # so that both actors have some
+    """There is room for two of three."""
+    monkeypatch.setattr("raysel.pipeline.interventions.jobs.JOB_RUNS", 100)  # so that both have some jobs
     changes: dict[str, Any] = {"derive": {"interventions": ALL, "n_max": 4}}
     afterwards = derive_again(
-        str(indexed.out), {"out": str(tmp_path / "afterwards"), **changes, "scan": {"workers": 2}}, Reporter()
+        str(indexed.out), {"out": str(tmp_path / "afterwards"), **changes, "scan": {"workers": 3}}, Reporter()
     )
     at_once = run(with_changes(indexed.config, {"out": str(tmp_path / "at once"), **changes, "scan": {"workers": 1}}))
     assert digests(afterwards.manifest) == digests(at_once.manifest)
