@@ -76,8 +76,13 @@ def running_head(home: Path, *options: str, **environ: str) -> Iterator[Head]:
 
 
 def _free_ports(count: int) -> int:
-    """The first of so many free ports in a row, below those that Ray gives to workers by default."""
-    for first in range(6400 + os.getpid() % 100 * 10, 10002 - count, count):
+    """The first of so many free ports in a row, below those that Ray gives to workers by default.
+
+    A head takes its ports one by one, so each process of pytest has a range of its own.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    begin = 6400 + process % 2 * 1800
+    for first in range(begin + os.getpid() % 20 * count, begin + 1800 - count, count):
         if all(_is_free(port) for port in range(first, first + count)):
             return first
     raise AssertionError("no free ports")
@@ -85,7 +90,12 @@ def _free_ports(count: int) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _wait_for(url: str, started: subprocess.Popen, said: Path) -> None:
