@@ -78,11 +78,11 @@ def running_head(home: Path, *options: str, **environ: str) -> Iterator[Head]:
 def _free_ports(count: int) -> int:
     """The first of so many free ports in a row, below those that Ray gives to workers by default.
 
-    A head takes its ports one by one, so each process of pytest has a range of its own.
+    A head takes its ports one by one, so each process of pytest has a range of its own, below that of SeaweedFS.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    begin = 6400 + process % 2 * 1800
-    for first in range(begin + os.getpid() % 20 * count, begin + 1800 - count, count):
+    begin = 6400 + process % 2 * 300
+    for first in range(begin + os.getpid() % 4 * count, begin + 300 - count, count):
         if all(_is_free(port) for port in range(first, first + count)):
             return first
     raise AssertionError("no free ports")
