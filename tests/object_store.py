@@ -204,14 +204,16 @@ def _free_ports() -> dict[str, int]:
     for port in range(7_000 + 1_000 * (worker % 2) + os.getpid() % 1_000, 10_000):
         if len(found) == len(_PORTS):
             break
-        if _free(port) and _free(port + 10_000):
+        if is_free(port) and is_free(port + 10_000):
             found[_PORTS[len(found)]] = port
     assert len(found) == len(_PORTS), "no free ports"
     return found
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """True if a server could listen at the port of this machine; one that has just ended leaves it free."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

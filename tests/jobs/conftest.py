@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.object_store import is_free
 from tests.typed import environment, marked_processes
 
 _PORTS = ("port", "dashboard-port", "ray-client-server-port", "node-manager-port", "object-manager-port")
@@ -83,19 +83,9 @@ def _free_ports(count: int) -> int:
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     begin = 6400 + process % 2 * 300
     for first in range(begin + os.getpid() % 4 * count, begin + 300 - count, count):
-        if all(_is_free(port) for port in range(first, first + count)):
+        if all(is_free(port) for port in range(first, first + count)):
             return first
     raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _wait_for(url: str, started: subprocess.Popen, said: Path) -> None:
